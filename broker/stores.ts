@@ -1,0 +1,213 @@
+// The contracts of storage, small and by concern. A room gets only the ones it needs.
+import type { Body, Kind, Role, Verifiers } from './types.ts'
+
+export type Account = Readonly<{
+  id: number
+  /** Canonical localpart. */
+  name: string
+  role: Role
+  plainTopics: 'all' | 'none'
+  verifiers: Verifiers
+  /** Counts password changes; tokens name the one they were made under. */
+  credentialVersion: number
+}>
+
+export interface AccountStore {
+  /** Null: the name is taken. */
+  create(account: Omit<Account, 'id' | 'credentialVersion'>): Promise<Account | null>
+  byName(name: string): Promise<Account | null>
+  byId(id: number): Promise<Account | null>
+  /** Raises the credential version and records the change (subject `accounts`) in one transaction. Null: no such account. */
+  setVerifiers(name: string, verifiers: Verifiers): Promise<Account | null>
+}
+
+/** A chat message on its way into the log. */
+export type Appending = Readonly<{
+  /** UUIDv7 made by the node. */
+  id: string
+  kind: Kind
+  sender: number
+  receiver: number
+  device: string | null
+  toResource: string | null
+  oid: string | null
+  /** SHA-256 of receiver + kind + content; null when there is no oid. */
+  hash: Buffer | null
+  xid: string | null
+  ref: string | null
+  body: Body
+  /** The plain text, for search; null when it has none. */
+  text: string | null
+  /** Seconds until it is not worth delivering any more; null: never. */
+  ttl: number | null
+}>
+
+export type Appended = Readonly<{
+  /** The message's id; for a repeat the first one's. */
+  id: string
+  /** Milliseconds since 1970. */
+  ts: number
+  repeated: boolean
+  /** One per owner; empty for a repeat. */
+  positions: readonly Readonly<{ owner: number; seq: number }>[]
+}>
+
+/** One stored message in one owner's log, with both names joined. */
+export type ArchiveRow = Readonly<{
+  owner: number
+  seq: number
+  id: string
+  ts: number
+  kind: Kind
+  sender: number
+  senderName: string
+  receiver: number
+  receiverName: string
+  device: string | null
+  toResource: string | null
+  oid: string | null
+  xid: string | null
+  body: Body
+}>
+
+export interface ArchiveStore {
+  /**
+   * Appends one batch as one statement (DESIGN §5): repeats answered with the first id, `seq` without holes, `ts` never
+   * backwards within an owner. The result has the batch's order. Safe to repeat with the same ids when the outcome of an
+   * earlier try is unknown. @throws TransientStoreError when it may be repeated as it is; @throws another error when a message in it can never be stored
+   */
+  append(batch: readonly Appending[]): Promise<readonly Appended[]>
+  /** Oldest first, `seq > after`, at most `limit`. */
+  read(owner: number, after: number, limit: number): Promise<readonly ArchiveRow[]>
+  /** Newest first, `seq < before` (null: from the head), only the conversation with `peer`. */
+  history(owner: number, peer: number, before: number | null, limit: number): Promise<readonly ArchiveRow[]>
+  /** The owner's last seq; 0 when its log is empty. */
+  head(owner: number): Promise<number>
+  /** The smallest seq to start behind so that at most `limit` received messages newer than the account position follow. */
+  backlogStart(account: number, limit: number): Promise<number>
+  /** Raises account positions; lower values than stored are ignored. */
+  savePositions(positions: ReadonlyMap<number, number>): Promise<void>
+}
+
+export type StoredSubscription = Readonly<{
+  filter: string
+  qos: 0 | 1
+  noLocal: boolean
+  retainAsPublished: boolean
+  /** 0: none. */
+  subscriptionId: number
+  /** For a stream: acknowledged up to this seq of the owner's log; null for a plain filter. */
+  position: number | null
+}>
+
+export type StoredSession = Readonly<{
+  id: number
+  /** 0 for anonymous. */
+  account: number
+  accountName: string
+  clientId: string
+  /** Seconds; 0xFFFFFFFF never ends. */
+  expiryInterval: number
+  /** When the client left, milliseconds since 1970; null while it was online. */
+  disconnectedAt: number | null
+  /** All queue positions up to here are acknowledged. */
+  head: number
+  /** References behind the head, and their payload bytes. */
+  queued: number
+  queuedBytes: number
+  /** Highest queue position that it has; 0 for none. */
+  tail: number
+  subscriptions: readonly StoredSubscription[]
+}>
+
+/** Persistent sessions of MQTT (expiry > 0). `epoch` fences: a write with an older epoch changes nothing and answers false. */
+export interface SessionStore {
+  all(): Promise<readonly StoredSession[]>
+  /** Creates the session or takes it over: the epoch is raised. `clean`: what it had is removed first. */
+  open(account: number, clientId: string, expiryInterval: number, clean: boolean): Promise<Readonly<{ id: number; epoch: number }>>
+  subscribe(id: number, epoch: number, subscriptions: readonly StoredSubscription[]): Promise<boolean>
+  unsubscribe(id: number, epoch: number, filters: readonly string[]): Promise<boolean>
+  /** Written behind, many sessions at once: heads, stream positions by filter, expiry, when they left. */
+  save(states: readonly SessionState[]): Promise<void>
+  /** With its subscriptions and its queue. */
+  remove(ids: readonly number[]): Promise<void>
+}
+
+export type SessionState = Readonly<{
+  id: number
+  epoch: number
+  head: number
+  expiryInterval: number
+  disconnectedAt: number | null
+  positions: ReadonlyMap<string, number>
+}>
+
+/** A plain publication queued for persistent sessions: the body once, a reference per session. */
+export type Queueing = Readonly<{
+  /** Chosen by the node, increasing; also the position of its references. */
+  position: number
+  topic: string
+  payload: Buffer
+  /** MQTT 5 properties that travel with a publication, encoded; empty for none. */
+  properties: Buffer
+  /** Milliseconds since 1970; null: never. */
+  expiresAt: number | null
+  references: readonly QueueReference[]
+}>
+
+export type QueueReference = Readonly<{ session: number; retain: boolean; subscriptionIds: readonly number[] }>
+
+export type Queued = Readonly<{
+  position: number
+  topic: string
+  payload: Buffer
+  properties: Buffer
+  expiresAt: number | null
+  retain: boolean
+  subscriptionIds: readonly number[]
+}>
+
+export type Retained = Readonly<{ topic: string; payload: Buffer; properties: Buffer; qos: 0 | 1; expiresAt: number | null }>
+
+/** Plain topics: queues of persistent sessions and retained messages. */
+export interface QueueStore {
+  /** One transaction: bodies, references, retained (an empty payload removes). May be repeated when the outcome is unknown. */
+  append(queue: readonly Queueing[], retained: readonly Retained[]): Promise<void>
+  /** By position, `position > after`. */
+  read(session: number, after: number, limit: number): Promise<readonly Queued[]>
+  /** Removes references up to the head, and bodies that nobody refers to any more. */
+  acknowledge(heads: ReadonlyMap<number, number>): Promise<void>
+  /** Drops the oldest references so that `keep` are left; answers the new head and how many went. */
+  trim(session: number, keep: number): Promise<Readonly<{ head: number; dropped: number; droppedBytes: number }>>
+  /** The highest position ever used. */
+  lastPosition(): Promise<number>
+  retained(): Promise<readonly Retained[]>
+}
+
+export type Change = Readonly<{ n: number; detail: Readonly<{ account: number; what: 'password' }> }>
+
+/** Numbered change rows per subject: what other processes did (DESIGN §6). */
+export interface ChangeStore {
+  last(subject: 'accounts'): Promise<number>
+  since(subject: 'accounts', n: number): Promise<readonly Change[]>
+}
+
+/** Random keys of this installation, made once and kept. */
+export interface SecretStore {
+  getOrCreate(name: string, bytes: number): Promise<Buffer>
+}
+
+export interface Store {
+  readonly accounts: AccountStore
+  readonly archive: ArchiveStore
+  readonly sessions: SessionStore
+  readonly queues: QueueStore
+  readonly changes: ChangeStore
+  readonly secrets: SecretStore
+  /** Rejects when the database does not answer in time. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+/** The database is away or asks to try again; the same call may be repeated as it is. */
+export class TransientStoreError extends Error {}

@@ -1,0 +1,167 @@
+// The words that cross rooms. Types only: nothing here runs.
+import type { BrokerError } from './errors.ts'
+
+/** What an account may do beyond its own conversations. */
+export type Role = 'admin' | 'moderator' | 'user'
+
+/**
+ * Who acts: one live object per account and node, shared by all its connections. `epoch` is raised whenever a right of
+ * the account changes: a cached decision is good only for the epoch it was made in. Anonymous: account 0, name ''.
+ */
+export type Principal = Readonly<{ account: number; name: string; role: Role; plainTopics: 'all' | 'none'; epoch: number }>
+
+/** One end of a conversation. `name` is the canonical localpart, `address` is `name@domain`. */
+export type Party = Readonly<{ id: number; name: string; address: string }>
+
+export type Kind =
+  | 'message'
+  | 'edit'
+  | 'retract'
+  | 'moderate'
+  | 'react'
+  | 'receipt'
+  | 'marker'
+  | 'typing'
+  | 'presence'
+  | 'invite'
+  | 'subject'
+  | 'join'
+  | 'leave'
+  | 'error'
+
+export type Media = Readonly<{ url: string; type?: string; size?: number; name?: string; sha256?: string }>
+
+/** What a sender may say (DESIGN §4): the part of the envelope that is the client's. Absent fields are absent, never null. */
+export type Content = Readonly<{
+  text?: string
+  lang?: string
+  subject?: string
+  thread?: string
+  reply?: Readonly<{ id: string }>
+  ref?: string
+  emoji?: readonly string[]
+  media?: readonly Media[]
+  data?: unknown
+  enc?: Readonly<{ scheme: string; xml: string }>
+  /** Seconds the message stays worth delivering. */
+  ttl?: number
+}>
+
+/** What the sender's border accepted, as it is stored: `json` is a Content, `xml` the sanitised children of a <message>. */
+export type Body = Readonly<{ format: 'json' | 'xml'; text: string }>
+
+/** A chat message as a border makes it: frozen, not yet admitted. */
+export type Message = Readonly<{
+  kind: Kind
+  from: Party
+  /** Device of the sender: MQTT client id or XMPP resource; null for REST. */
+  device: string | null
+  /** Canonical localpart of the receiver; whether it exists is admission's question. */
+  to: string
+  /** The full JID's resource that an XMPP sender aimed at, else null. */
+  toResource: string | null
+  /** Idempotency key that the sender chose as such, else null. */
+  oid: string | null
+  /** The XMPP `id` attribute, for references only. */
+  xid: string | null
+  content: Content
+  body: Body
+  /** False: delivered to whom follows now, never stored (XEP-0334 no-store, headline, bodiless). */
+  stored: boolean
+}>
+
+/** A message after admission. Shared by all receivers; `wires` caches its encodings by a key that the border chooses. */
+export type Admitted = Readonly<{
+  id: string
+  /** Milliseconds since 1970, from the database's clock; never runs backwards within an owner. */
+  ts: number
+  kind: Kind
+  from: Party
+  to: Party
+  device: string | null
+  toResource: string | null
+  oid: string | null
+  xid: string | null
+  content: Content
+  body: Body
+  wires: Map<string, Buffer | string>
+}>
+
+/** One place in one owner's log. `seq` is 0 for what is never stored. `late`: read from the log, not met live. */
+export type LogEntry = Readonly<{ owner: number; seq: number; late: boolean; message: Admitted }>
+
+/** What became of a message. `repeated`: the key was seen before; id and ts are the first one's. */
+export type Receipt = Readonly<{ id: string; ts: number; repeated: boolean }>
+
+/**
+ * Who waits for a receipt. `settle` is called exactly once per token, at commit (an acknowledgement means durable) or at
+ * the refusal, possibly before `admit` returns. It must not throw.
+ */
+export interface ReceiptSink {
+  settle(token: number, outcome: Receipt | BrokerError): void
+}
+
+/** The one door for chat: policy, then id, then the batch. */
+export interface Admission {
+  admit(message: Message, sink: ReceiptSink, token: number): void
+}
+
+/** Which part of an owner's log a follower wants. `chat` is both directions, for borders that sort themselves. */
+export type View = 'msg' | 'sent' | 'text' | 'err' | 'chat'
+
+/** A refusal, or another thing that concerns one account only; live, never stored (`u/{me}/err`). */
+export type Notice = Readonly<{ code: string; detail: string; at: number; [more: string]: unknown }>
+
+/** One session of any border that follows logs. Neither function may throw. */
+export interface FollowingSession {
+  /** Takes one entry in order. False: full; the follower reads on from its cursor after `resume()`. */
+  deliver(follower: Follower, entry: LogEntry): boolean
+  /** Takes a notice of the account (view `err` only). */
+  notice(follower: Follower, notice: Notice): void
+  /** The right to follow is gone; the follower is closed already. */
+  lost(follower: Follower): void
+}
+
+/** A session's follower of one view of one owner's log. */
+export interface Follower {
+  readonly owner: number
+  readonly view: View
+  /** The session has room again. */
+  resume(): void
+  close(): void
+}
+
+export interface Followers {
+  /** Starts behind `after` (a seq), or at the head. Entries come in order of `seq`, each once, without gaps in the view. */
+  follow(session: FollowingSession, owner: number, view: View, after: number | 'head'): Follower
+  /** The highest seq that any chat device of the account has taken (DESIGN §5, account position). Written behind. */
+  acknowledged(account: number, seq: number): void
+  /** Where a first chat device begins: behind the account position, at most the newest `limit` received messages. */
+  backlogStart(account: number, limit: number): Promise<number>
+}
+
+/** SCRAM verifiers (RFC 5802 §3); a password is never kept. */
+export type Verifier = Readonly<{ salt: Buffer; iterations: number; storedKey: Buffer; serverKey: Buffer }>
+export type Verifiers = Readonly<{ 'SCRAM-SHA-1': Verifier; 'SCRAM-SHA-256': Verifier }>
+
+/** Credentials → Principal, for all borders. */
+export interface Authenticator {
+  /** `username` is `local` or `local@domain`, in any spelling. Null: unknown or wrong. @throws BrokerError overload */
+  password(username: string, password: string): Promise<Principal | null>
+  /** For SASL SCRAM. An unknown account gets steady false verifiers and no principal, so that it cannot be told apart. */
+  verifiers(username: string): Promise<Readonly<{ verifiers: Verifiers; principal: Principal | null }>>
+  issueToken(principal: Principal): Promise<Readonly<{ accessToken: string; expiresIn: number }>>
+  /** Null: malformed, forged, expired, or its account is gone or has changed its password since. */
+  token(accessToken: string): Promise<Principal | null>
+  /** Calls `end` once when connections of this account must close (password changed, account removed). Returns undo. */
+  onEnd(principal: Principal, end: () => void): () => void
+}
+
+/** A border or another part with a life of its own. `stop` may be called twice; it drains. */
+export interface Adapter {
+  start(): Promise<readonly Listening[]>
+  stop(): Promise<void>
+}
+
+/** A listener's real address. `port` null: switched off, or not built yet (then `note` says so). */
+export type Listening = Readonly<{ name: string; bind: string; port: number | null; note?: string }>
