@@ -10,18 +10,63 @@ type Entry = Readonly<{
 }>
 
 const table = {
-  unauthenticated: { http: 401, mqtt: 0x86, xmpp: ['not-authorized', 'auth'], sentence: 'The credentials are missing or wrong.' },
+  unauthenticated: {
+    http: 401,
+    mqtt: 0x86,
+    xmpp: ['not-authorized', 'auth'],
+    sentence: 'The credentials are missing or wrong.',
+  },
   forbidden: { http: 403, mqtt: 0x87, xmpp: ['forbidden', 'auth'], sentence: 'This account may not do that.' },
   // One answer whether the receiver blocks, forbids or does not exist: no account probing.
-  refused: { http: 403, mqtt: 0x87, xmpp: ['service-unavailable', 'cancel'], sentence: 'This receiver does not take messages from this account.' },
+  refused: {
+    http: 403,
+    mqtt: 0x87,
+    xmpp: ['service-unavailable', 'cancel'],
+    sentence: 'This receiver does not take messages from this account.',
+  },
   'not-found': { http: 404, mqtt: 0x87, xmpp: ['item-not-found', 'cancel'], sentence: 'There is no such thing here.' },
-  'bad-topic': { http: 400, mqtt: 0x90, xmpp: ['jid-malformed', 'modify'], sentence: 'The topic or address is not spelled as it must be.' },
-  'bad-payload': { http: 400, mqtt: 0x99, xmpp: ['bad-request', 'modify'], sentence: 'The payload is not what this place accepts.' },
-  'too-large': { http: 413, mqtt: 0x95, xmpp: ['policy-violation', 'modify'], sentence: 'The message is larger than this place accepts.' },
-  'key-reused': { http: 422, mqtt: 0x99, xmpp: ['conflict', 'cancel'], sentence: 'The idempotency key was used before with other content.' },
-  quota: { http: 429, mqtt: 0x97, xmpp: ['resource-constraint', 'wait'], sentence: 'A quota of this account is used up for now.' },
-  overload: { http: 503, mqtt: 0x89, xmpp: ['resource-constraint', 'wait'], sentence: 'The server cannot take this now; try again later.' },
-  internal: { http: 500, mqtt: 0x83, xmpp: ['internal-server-error', 'cancel'], sentence: 'The server failed; the fault is logged.' },
+  'bad-topic': {
+    http: 400,
+    mqtt: 0x90,
+    xmpp: ['jid-malformed', 'modify'],
+    sentence: 'The topic or address is not spelled as it must be.',
+  },
+  'bad-payload': {
+    http: 400,
+    mqtt: 0x99,
+    xmpp: ['bad-request', 'modify'],
+    sentence: 'The payload is not what this place accepts.',
+  },
+  'too-large': {
+    http: 413,
+    mqtt: 0x95,
+    xmpp: ['policy-violation', 'modify'],
+    sentence: 'The message is larger than this place accepts.',
+  },
+  'key-reused': {
+    http: 422,
+    mqtt: 0x99,
+    xmpp: ['conflict', 'cancel'],
+    sentence: 'The idempotency key was used before with other content.',
+  },
+  quota: {
+    http: 429,
+    mqtt: 0x97,
+    xmpp: ['resource-constraint', 'wait'],
+    sentence: 'A quota of this account is used up for now.',
+  },
+  overload: {
+    http: 503,
+    mqtt: 0x89,
+    xmpp: ['resource-constraint', 'wait'],
+    sentence: 'The server cannot take this now; try again later.',
+  },
+  internal: {
+    http: 500,
+    mqtt: 0x83,
+    xmpp: ['internal-server-error', 'cancel'],
+    sentence: 'The server failed; the fault is logged.',
+  },
 } as const satisfies Record<string, Entry>
 
 export type ErrorCode = keyof typeof table

@@ -124,7 +124,12 @@ export type StoredSession = Readonly<{
 export interface SessionStore {
   all(): Promise<readonly StoredSession[]>
   /** Creates the session or takes it over: the epoch is raised. `clean`: what it had is removed first. */
-  open(account: number, clientId: string, expiryInterval: number, clean: boolean): Promise<Readonly<{ id: number; epoch: number }>>
+  open(
+    account: number,
+    clientId: string,
+    expiryInterval: number,
+    clean: boolean,
+  ): Promise<Readonly<{ id: number; epoch: number }>>
   subscribe(id: number, epoch: number, subscriptions: readonly StoredSubscription[]): Promise<boolean>
   unsubscribe(id: number, epoch: number, filters: readonly string[]): Promise<boolean>
   /** Written behind, many sessions at once: heads, stream positions by filter, expiry, when they left. */
@@ -167,7 +172,13 @@ export type Queued = Readonly<{
   subscriptionIds: readonly number[]
 }>
 
-export type Retained = Readonly<{ topic: string; payload: Buffer; properties: Buffer; qos: 0 | 1; expiresAt: number | null }>
+export type Retained = Readonly<{
+  topic: string
+  payload: Buffer
+  properties: Buffer
+  qos: 0 | 1
+  expiresAt: number | null
+}>
 
 /** Plain topics: queues of persistent sessions and retained messages. */
 export interface QueueStore {

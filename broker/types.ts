@@ -8,7 +8,13 @@ export type Role = 'admin' | 'moderator' | 'user'
  * Who acts: one live object per account and node, shared by all its connections. `epoch` is raised whenever a right of
  * the account changes: a cached decision is good only for the epoch it was made in. Anonymous: account 0, name ''.
  */
-export type Principal = Readonly<{ account: number; name: string; role: Role; plainTopics: 'all' | 'none'; epoch: number }>
+export type Principal = Readonly<{
+  account: number
+  name: string
+  role: Role
+  plainTopics: 'all' | 'none'
+  epoch: number
+}>
 
 /** One end of a conversation. `name` is the canonical localpart, `address` is `name@domain`. */
 export type Party = Readonly<{ id: number; name: string; address: string }>

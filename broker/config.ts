@@ -1,0 +1,24 @@
+// One table of settings → one frozen Config.
+
+/** A listener's port; 0 lets the system choose. */
+export type Port = number | 'off'
+
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+
+export type Config = Readonly<{
+  domain: string
+  dataDir: string
+  bind: string
+  mqtt: Readonly<{ port: Port; tlsPort: Port; anonymous: boolean }>
+  xmpp: Readonly<{ port: Port; tlsPort: Port }>
+  http: Readonly<{ port: Port; tlsPort: Port }>
+  /** `url` null: the embedded PostgreSQL, from `binDir` when it is given. */
+  database: Readonly<{ url: string | null; binDir: string | null }>
+  redis: Readonly<{ url: string | null }>
+  admin: Readonly<{ password: string | null }>
+  auth: Readonly<{ jwtSecret: string | null }>
+  /** PEM files; both null: a self-signed certificate in the data folder. */
+  tls: Readonly<{ cert: string | null; key: string | null }>
+  log: Readonly<{ level: LogLevel }>
+  registration: 'off' | 'open'
+}>

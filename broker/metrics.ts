@@ -1,0 +1,73 @@
+// Every Prometheus metric, declared once. Hot paths raise plain numbers; a scrape reads them.
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+
+/** Plain numbers that anyone raises and only the scrape reads (DESIGN §8, rule 9). */
+export type Counters = {
+  mqttConnections: number
+  mqttMessagesReceived: number
+  mqttMessagesSent: number
+  mqttBytesReceived: number
+  mqttBytesSent: number
+  mqttQos0Dropped: number
+  queueDropped: number
+  xmppConnections: number
+  xmppStanzasReceived: number
+  xmppStanzasSent: number
+  chatAdmitted: number
+  chatRepeated: number
+  chatRefused: number
+  loginFailures: number
+  overloadCloses: number
+}
+
+const declared: Record<keyof Counters, readonly [type: 'counter' | 'gauge', name: string, help: string]> = {
+  mqttConnections: ['gauge', 'clearbox_mqtt_connections', 'Open MQTT connections'],
+  mqttMessagesReceived: ['counter', 'clearbox_mqtt_messages_received_total', 'PUBLISH packets from clients'],
+  mqttMessagesSent: ['counter', 'clearbox_mqtt_messages_sent_total', 'PUBLISH packets to clients'],
+  mqttBytesReceived: ['counter', 'clearbox_mqtt_received_bytes_total', 'Bytes read from MQTT clients'],
+  mqttBytesSent: ['counter', 'clearbox_mqtt_sent_bytes_total', 'Bytes written to MQTT clients'],
+  mqttQos0Dropped: ['counter', 'clearbox_mqtt_qos0_dropped_total', 'QoS 0 messages dropped for a slow receiver'],
+  queueDropped: ['counter', 'clearbox_mqtt_queue_dropped_total', 'Queued messages dropped because a queue was full'],
+  xmppConnections: ['gauge', 'clearbox_xmpp_connections', 'Open XMPP streams'],
+  xmppStanzasReceived: ['counter', 'clearbox_xmpp_stanzas_received_total', 'Stanzas from XMPP clients'],
+  xmppStanzasSent: ['counter', 'clearbox_xmpp_stanzas_sent_total', 'Stanzas to XMPP clients'],
+  chatAdmitted: ['counter', 'clearbox_chat_admitted_total', 'Chat messages stored'],
+  chatRepeated: ['counter', 'clearbox_chat_repeated_total', 'Chat messages recognised as repeats by their key'],
+  chatRefused: ['counter', 'clearbox_chat_refused_total', 'Chat messages refused by policy'],
+  loginFailures: ['counter', 'clearbox_login_failures_total', 'Logins with wrong credentials, all protocols'],
+  overloadCloses: [
+    'counter',
+    'clearbox_overload_closes_total',
+    'Connections closed because the store could not keep up',
+  ],
+}
+
+export type Metrics = Readonly<{ registry: Registry; counters: Counters }>
+
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const keys = Object.keys(declared) as (keyof Counters)[]
+  const counters = Object.fromEntries(keys.map((key) => [key, 0])) as Counters
+  for (const key of keys) {
+    const [type, name, help] = declared[key]
+    const common = { name, help, registers: [registry] }
+    if (type === 'gauge') {
+      new Gauge({
+        ...common,
+        collect() {
+          this.set(counters[key])
+        },
+      })
+    } else {
+      new Counter({
+        ...common,
+        collect() {
+          this.reset()
+          this.inc(counters[key])
+        },
+      })
+    }
+  }
+  return { registry, counters }
+}
