@@ -6,5 +6,5 @@ export type { Logger }
 
 /** JSON lines on standard error, written at once; `child({ area })` names the subsystem. */
 export function createLogger(level: LogLevel): Logger {
-  return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, destination({ fd: 2, sync: true }))
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination({ fd: 2, sync: true }))
 }
