@@ -1,0 +1,188 @@
+// The envelope (DESIGN §4): what a client may say, and how a message looks as JSON. Pure.
+import { z } from 'zod'
+import { BrokerError } from './errors.ts'
+import type { Body, Content, Kind, LogEntry, Message } from './types.ts'
+
+/** Text and JSON that one chat message may carry, in bytes (DESIGN §2). */
+export const maxChatBytes = 64 * 1024
+export const envelopeType = 'application/vnd.clearbox+json'
+
+const kinds = new Set<string>([
+  'message',
+  'edit',
+  'retract',
+  'moderate',
+  'react',
+  'receipt',
+  'marker',
+  'typing',
+  'presence',
+  'invite',
+  'subject',
+  'join',
+  'leave',
+  'error',
+] satisfies Kind[]) // prettier-ignore
+
+/** PostgreSQL keeps no NUL, and no client can show one. */
+const text = z.string().refine((value) => !value.includes('\0'), 'must not contain U+0000')
+const word = text.max(1024)
+/** `data` is any JSON; a NUL inside would be refused by the store. */
+const json = z.unknown().refine((value) => !JSON.stringify(value)?.includes('\\u0000'), 'must not contain U+0000')
+
+export const mediaSchema = z.strictObject({
+  url: word.min(1),
+  type: word.exactOptional(),
+  size: z.int().nonnegative().exactOptional(),
+  name: word.exactOptional(),
+  sha256: word.exactOptional(),
+})
+
+/** The fields that a client may set; what the broker sets is left out, so a client's copies of it vanish. */
+export const contentSchema = z.object({
+  text: text.max(maxChatBytes).exactOptional(),
+  lang: word.exactOptional(),
+  subject: text.max(maxChatBytes).exactOptional(),
+  thread: word.exactOptional(),
+  reply: z.strictObject({ id: word }).exactOptional(),
+  media: z.array(mediaSchema).max(32).exactOptional(),
+  data: json.exactOptional(),
+  ttl: z.int().positive().max(0xffffffff).exactOptional(),
+})
+
+/** The kinds that a client may send today. */
+export const sendableKind = z.literal('message')
+export const oidSchema = word.min(1)
+
+const envelopeSchema = contentSchema.extend({
+  v: z.literal(1).exactOptional(),
+  kind: sendableKind.exactOptional(),
+  oid: oidSchema.nullable().exactOptional(),
+})
+
+export type Draft = Readonly<{ kind: Kind; oid: string | null; content: Content }>
+
+/** A message has something to show: text, media, data or a subject. */
+export function isEmptyContent(content: Content): boolean {
+  return !content.text && !content.subject && !content.media?.length && content.data === undefined
+}
+
+/**
+ * What a door makes of a payload (DESIGN §2): an envelope when the content type or the JSON says so, else text.
+ * A refusal is a BrokerError `bad-payload` or `too-large`.
+ */
+export function readDoorPayload(payload: Buffer, contentType: string | null): Draft | BrokerError {
+  if (payload.length > maxChatBytes) return new BrokerError('too-large')
+  const source = decodeUtf8(payload)
+  const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? null
+  if (source === null) return new BrokerError('bad-payload', 'A door takes UTF-8 text without NUL, or an envelope.')
+  if (type === envelopeType) return readEnvelope(parseJson(source))
+  if (type !== 'text/plain' && source.startsWith('{')) {
+    const value = parseJson(source)
+    if (looksLikeEnvelope(value)) return readEnvelope(value)
+  }
+  return source === ''
+    ? new BrokerError('bad-payload', 'The message is empty.')
+    : { kind: 'message', oid: null, content: { text: source } }
+}
+
+function looksLikeEnvelope(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { v, kind } = value as Record<string, unknown>
+  return v === 1 && typeof kind === 'string' && kinds.has(kind)
+}
+
+function readEnvelope(value: unknown): Draft | BrokerError {
+  const parsed = envelopeSchema.safeParse(dropNulls(value))
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    return new BrokerError(
+      'bad-payload',
+      `envelope ${issue?.path.join('.') || '(root)'}: ${issue?.message ?? 'invalid'}`,
+    )
+  }
+  const { v: _version, kind = 'message', oid = null, ...content } = parsed.data
+  return isEmptyContent(content) ? new BrokerError('bad-payload', 'The message is empty.') : { kind, oid, content }
+}
+
+/** The envelope writes absent fields as null (DESIGN §4); the schema knows them as absent. */
+function dropNulls(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null))
+}
+
+function parseJson(source: string): unknown {
+  try {
+    return JSON.parse(source)
+  } catch {
+    return undefined
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function decodeUtf8(bytes: Buffer): string | null {
+  try {
+    const source = utf8.decode(bytes)
+    return source.includes('\0') ? null : source
+  } catch {
+    return null
+  }
+}
+
+export function jsonBody(content: Content): Body {
+  return { format: 'json', text: JSON.stringify(content) }
+}
+
+/** A message made from JSON or plain text by MQTT or HTTP. */
+export function draftMessage(draft: Draft, end: Pick<Message, 'from' | 'device' | 'to'>): Message {
+  return { ...end, ...draft, toResource: null, xid: null, body: jsonBody(draft.content), stored: true }
+}
+
+export type Envelope = Readonly<
+  {
+    v: 1
+    kind: Kind
+    id: string
+    oid?: string
+    seq?: string
+    from: string
+    dev?: string
+    to: string
+    ts: string
+  } & Content
+>
+
+/** The envelope as one owner sees it: `seq` is the owner's, `dev` is shown to the sender's own account only. */
+export function toEnvelope(entry: LogEntry): Envelope {
+  const { message, seq, owner } = entry
+  return {
+    v: 1,
+    kind: message.kind,
+    id: message.id,
+    ...(message.oid !== null && { oid: message.oid }),
+    ...(seq > 0 && { seq: String(seq) }),
+    from: message.from.address,
+    ...(owner === message.from.id && message.device !== null && { dev: message.device }),
+    to: message.to.address,
+    ts: new Date(message.ts).toISOString(),
+    ...message.content,
+  }
+}
+
+const control = /[\p{Cc}\u2028\u2029]/gu
+
+/**
+ * The line of `u/{me}/text` (DESIGN §2): `alice: hi`. It cannot be forged: control characters but tab become U+FFFD, a line
+ * break becomes line break + two spaces. Null: nothing to show.
+ */
+export function toTextLine(entry: LogEntry): string | null {
+  const { content, from } = entry.message
+  const shown = content.text ?? content.media?.map((medium) => medium.url).join('\n')
+  if (!shown) return null
+  const safe = shown
+    .replaceAll('\r\n', '\n')
+    .replace(control, (char) => (char === '\t' || char === '\n' ? char : '\uFFFD'))
+    .replaceAll('\n', '\n  ')
+  return `${from.name}: ${safe}`
+}
