@@ -1,0 +1,126 @@
+// The kinds of values that a setting can have: what is accepted, in words and as a schema.
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { toASCII } from 'tr46'
+import { z } from 'zod'
+import { preparePassword } from './auth/opaque-string.ts'
+import type { LogLevel, Port } from './config.ts'
+
+export type SettingKind<T> = Readonly<{
+  /** For the documentation: the type, with its range. */
+  name: string
+  /** Completes "expected …" in a fault. */
+  expected: string
+  schema: z.ZodType<T>
+  /** What a person wrote (YAML scalar or text of the environment) → what the schema judges. */
+  toRaw?: (written: unknown) => unknown
+  /** An accepted value in its one spelling. */
+  toCanonical?: (value: T) => T
+  /** The value never appears in a fault. */
+  secret?: true
+}>
+
+const switches: Readonly<Record<string, boolean>> = { on: true, true: true, off: false, false: false }
+
+export const port: SettingKind<Port> = {
+  name: 'port `0`–`65535`, or `off`',
+  expected: 'a port from 0 to 65535, or off',
+  schema: z.union([z.literal('off'), z.int().min(0).max(65_535)]),
+  toRaw: (written) => (typeof written === 'string' && /^\d+$/.test(written) ? Number(written) : written),
+}
+
+export const onOff: SettingKind<boolean> = {
+  name: '`on` or `off`',
+  expected: 'on or off',
+  schema: z.boolean(),
+  toRaw: (written) => (typeof written === 'string' ? (switches[written.toLowerCase()] ?? written) : written),
+}
+
+export const domain: SettingKind<string> = {
+  name: 'domain name or address',
+  expected: 'a domain name such as example.org, localhost or an IP address',
+  schema: z.string().refine((value) => toDomain(value) !== null),
+  toCanonical: (value) => toDomain(value) ?? value,
+}
+
+export const bind: SettingKind<string> = {
+  name: 'IP address or `localhost`',
+  expected: 'an IP address or localhost',
+  schema: z.string().refine((value) => value === 'localhost' || isIP(value) !== 0),
+}
+
+export const requiredPath: SettingKind<string> = path()
+export const optionalPath: SettingKind<string | null> = orNull(path())
+export const databaseUrl = url('PostgreSQL URL', 'a URL such as postgres://user:password@host/database', [
+  'postgres:',
+  'postgresql:',
+])
+export const redisUrl = url('Redis URL', 'a URL such as redis://host:6379', ['redis:', 'rediss:'])
+
+export const password: SettingKind<string | null> = {
+  name: 'text',
+  expected: 'a password without control characters, at most 1024 bytes',
+  schema: z
+    .string()
+    .refine((value) => preparePassword(value) !== null)
+    .nullable(),
+  secret: true,
+}
+
+export const signingSecret: SettingKind<string | null> = {
+  name: 'text, at least 32 bytes',
+  expected: 'a text of at least 32 bytes',
+  schema: z
+    .string()
+    .refine((value) => Buffer.byteLength(value) >= 32)
+    .nullable(),
+  secret: true,
+}
+
+export const logLevel: SettingKind<LogLevel> = choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+export const registration: SettingKind<'off' | 'open'> = choice(['off', 'open'])
+
+function choice<const T extends string>(options: readonly T[]): SettingKind<T> {
+  const last = options.at(-1)
+  return {
+    name: options.map((option) => `\`${option}\``).join(', '),
+    expected: `${options.slice(0, -1).join(', ')} or ${last}`,
+    schema: z.enum(options),
+    // A YAML `registration: false` means off.
+    toRaw: (written) => (written === false ? 'off' : written),
+  }
+}
+
+function path(): SettingKind<string> {
+  const schema = z.string().refine((value) => value !== '' && !value.includes('\0'))
+  return { name: 'path', expected: 'a path', schema, toCanonical: (value) => resolve(value) }
+}
+
+function orNull(kind: SettingKind<string>): SettingKind<string | null> {
+  const toCanonical = (value: string | null) => (value === null ? null : (kind.toCanonical?.(value) ?? value))
+  return { name: kind.name, expected: kind.expected, schema: kind.schema.nullable(), toCanonical }
+}
+
+function url(name: string, expected: string, protocols: readonly string[]): SettingKind<string | null> {
+  const fits = (value: string): boolean => URL.canParse(value) && protocols.includes(new URL(value).protocol)
+  return { name, expected, schema: z.string().refine(fits).nullable(), secret: true }
+}
+
+const strict = {
+  checkBidi: true,
+  checkHyphens: true,
+  checkJoiners: true,
+  useSTD3ASCIIRules: true,
+  verifyDNSLength: true,
+  transitionalProcessing: false,
+} as const
+
+/** The domain as DNS has it (lower case, A-labels), an IPv4 address or an IPv6 address in brackets; null: none of these. */
+function toDomain(input: string): string | null {
+  if (isIP(input) === 4) return input
+  const inBrackets = /^\[(.+)\]$/.exec(input)?.[1]
+  if (inBrackets !== undefined) return isIP(inBrackets) === 6 ? input.toLowerCase() : null
+  // A last label of digits only reads as an IPv4 address elsewhere (RFC 1123 §2.1).
+  const ascii = toASCII(input, strict)
+  return ascii === null || /(^|\.)\d+$/.test(ascii) ? null : ascii
+}

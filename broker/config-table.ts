@@ -1,0 +1,130 @@
+// A table: every setting once. Schema, loader, environment, defaults and docs/configuration.md are made from it.
+import type { Config } from './config.ts'
+import * as kind from './config-kinds.ts'
+
+type Leaf = string | number | boolean | null
+type PathOf<T> = { [K in keyof T & string]: T[K] extends Leaf ? K : `${K}.${PathOf<T[K]>}` }[keyof T & string]
+type ValueOf<T, P> = P extends `${infer K extends keyof T & string}.${infer Rest}`
+  ? ValueOf<T[K], Rest>
+  : P extends keyof T
+    ? T[P]
+    : never
+
+/** Where a setting stands in Config and in the file: `mqtt.port`. */
+export type SettingPath = PathOf<Config>
+
+export type Setting<T> = Readonly<{ env: string; kind: kind.SettingKind<T>; default: T; doc: string }>
+
+export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>> } = {
+  domain: {
+    env: 'CLEARBOX_DOMAIN',
+    kind: kind.domain,
+    default: 'localhost',
+    doc: 'The part of an address behind the `@`, and the name in the certificate.',
+  },
+  dataDir: {
+    env: 'CLEARBOX_DATA_DIR',
+    kind: kind.requiredPath,
+    default: './data',
+    doc: 'Where the embedded database and the certificate are kept. Made at the first start.',
+  },
+  bind: {
+    env: 'CLEARBOX_BIND',
+    kind: kind.bind,
+    default: '127.0.0.1',
+    doc: 'The address that every listener binds to. `0.0.0.0` or `::` lets other machines connect.',
+  },
+  'mqtt.port': { env: 'CLEARBOX_MQTT_PORT', kind: kind.port, default: 1883, doc: 'MQTT over TCP.' },
+  'mqtt.tlsPort': {
+    env: 'CLEARBOX_MQTTS_PORT',
+    kind: kind.port,
+    default: 8883,
+    doc: 'MQTT over TLS. Accepted, not built yet.',
+  },
+  'mqtt.anonymous': {
+    env: 'CLEARBOX_MQTT_ANONYMOUS',
+    kind: kind.onOff,
+    default: false,
+    doc: 'MQTT clients without a user name may connect; they see and send on plain topics only.',
+  },
+  'xmpp.port': { env: 'CLEARBOX_XMPP_PORT', kind: kind.port, default: 5222, doc: 'XMPP with STARTTLS.' },
+  'xmpp.tlsPort': {
+    env: 'CLEARBOX_XMPPS_PORT',
+    kind: kind.port,
+    default: 5223,
+    doc: 'XMPP with TLS from the first byte. Accepted, not built yet.',
+  },
+  'http.port': {
+    env: 'CLEARBOX_HTTP_PORT',
+    kind: kind.port,
+    default: 8080,
+    doc: 'REST, health and metrics over HTTP.',
+  },
+  'http.tlsPort': {
+    env: 'CLEARBOX_HTTPS_PORT',
+    kind: kind.port,
+    default: 8443,
+    doc: 'The same over HTTPS. Accepted, not built yet.',
+  },
+  'database.url': {
+    env: 'CLEARBOX_DATABASE_URL',
+    kind: kind.databaseUrl,
+    default: null,
+    doc: 'A PostgreSQL (14 or newer) to use instead of the embedded one.',
+  },
+  'database.binDir': {
+    env: 'CLEARBOX_DATABASE_BIN_DIR',
+    kind: kind.optionalPath,
+    default: null,
+    doc: 'Folder with the programs `postgres` and `initdb` (18) for the embedded database.',
+  },
+  'redis.url': {
+    env: 'CLEARBOX_REDIS_URL',
+    kind: kind.redisUrl,
+    default: null,
+    doc: 'Redis for several nodes. Accepted, not used yet.',
+  },
+  'admin.password': {
+    env: 'CLEARBOX_ADMIN_PASSWORD',
+    kind: kind.password,
+    default: null,
+    doc: 'Password of the account `admin` when the first start makes it. Unset: a random one is made and printed once.',
+  },
+  'auth.jwtSecret': {
+    env: 'CLEARBOX_JWT_SECRET',
+    kind: kind.signingSecret,
+    default: null,
+    doc: 'Signs the access tokens. Unset: a random one is made and kept in the database.',
+  },
+  'tls.cert': {
+    env: 'CLEARBOX_TLS_CERT',
+    kind: kind.optionalPath,
+    default: null,
+    doc: 'PEM file with the certificate and its chain. Unset: a self-signed one is made in the data folder.',
+  },
+  'tls.key': {
+    env: 'CLEARBOX_TLS_KEY',
+    kind: kind.optionalPath,
+    default: null,
+    doc: 'PEM file with the private key of the certificate.',
+  },
+  'log.level': {
+    env: 'CLEARBOX_LOG_LEVEL',
+    kind: kind.logLevel,
+    default: 'info',
+    doc: 'The least important lines that are still logged, as JSON on standard error.',
+  },
+  registration: {
+    env: 'CLEARBOX_REGISTRATION',
+    kind: kind.registration,
+    default: 'off',
+    doc: 'Whether strangers may make accounts. `open` is accepted, not built yet.',
+  },
+}
+
+export const settingPaths = Object.keys(settings) as SettingPath[]
+
+/** A setting whose value type does not matter to the caller. */
+export function settingAt(path: SettingPath): Setting<unknown> {
+  return settings[path] as Setting<unknown>
+}
