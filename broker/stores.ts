@@ -13,7 +13,7 @@ export type Account = Readonly<{
 }>
 
 export interface AccountStore {
-  /** Null: the name is taken. */
+  /** Records the change (subject `accounts`) in the same transaction. Null: the name is taken. */
   create(account: Omit<Account, 'id' | 'credentialVersion'>): Promise<Account | null>
   byName(name: string): Promise<Account | null>
   byId(id: number): Promise<Account | null>
@@ -73,10 +73,11 @@ export type ArchiveRow = Readonly<{
 export interface ArchiveStore {
   /**
    * Appends one batch as one statement (DESIGN §5): repeats answered with the first id, `seq` without holes, `ts` never
-   * backwards within an owner. The result has the batch's order. Safe to repeat with the same ids when the outcome of an
-   * earlier try is unknown. @throws TransientStoreError when it may be repeated as it is; @throws another error when a message in it can never be stored
+   * backwards within an owner. The result has the batch's order; an Error stands for a message that can never be stored.
+   * Safe to repeat with the same ids when the outcome of an earlier try is unknown. @throws TransientStoreError when the
+   * whole batch may be repeated as it is
    */
-  append(batch: readonly Appending[]): Promise<readonly Appended[]>
+  append(batch: readonly Appending[]): Promise<readonly (Appended | Error)[]>
   /** Oldest first, `seq > after`, at most `limit`. */
   read(owner: number, after: number, limit: number): Promise<readonly ArchiveRow[]>
   /** Newest first, `seq < before` (null: from the head), only the conversation with `peer`. */
@@ -195,7 +196,7 @@ export interface QueueStore {
   retained(): Promise<readonly Retained[]>
 }
 
-export type Change = Readonly<{ n: number; detail: Readonly<{ account: number; what: 'password' }> }>
+export type Change = Readonly<{ n: number; detail: Readonly<{ account: number; what: 'password' | 'created' }> }>
 
 /** Numbered change rows per subject: what other processes did (DESIGN §6). */
 export interface ChangeStore {
