@@ -1,0 +1,116 @@
+// ClearBox as it is built, with password login, permissions and metrics on and its embedded database on disk.
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { allProcesses, type ProcessStat, processTree, rssBytes } from '../cpu.ts'
+import {
+  type BrokerProcess,
+  type BrokerUnderTest,
+  freePort,
+  logins,
+  type RunningBroker,
+  startProcess,
+  untilReady,
+} from './broker.ts'
+
+const program = fileURLToPath(new URL('../../bin/clearbox.js', import.meta.url))
+const built = fileURLToPath(new URL('../../dist', import.meta.url))
+
+export async function prepareClearbox(): Promise<BrokerUnderTest> {
+  if (!existsSync(program) || !existsSync(built)) throw new Error('ClearBox is not built: run "npm run build" first')
+  const folder = mkdtempSync(join(tmpdir(), 'bench-clearbox-'))
+  chmodSync(folder, 0o755)
+  const data = join(folder, 'data')
+  await addAccounts(data)
+  return {
+    name: 'clearbox',
+    version: clearbox(['version'], data, '').replace(/^clearbox\s+/i, ''),
+    start: () => start(data),
+    async remove() {
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function environment(data: string): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('CLEARBOX_') && name !== 'NODE_OPTIONS',
+  )
+  return {
+    ...Object.fromEntries(inherited),
+    CLEARBOX_DATA_DIR: data,
+    CLEARBOX_BIND: '127.0.0.1',
+    CLEARBOX_MQTTS_PORT: 'off',
+    CLEARBOX_XMPP_PORT: 'off',
+    CLEARBOX_XMPPS_PORT: 'off',
+    CLEARBOX_HTTPS_PORT: 'off',
+    CLEARBOX_MQTT_ANONYMOUS: 'off',
+    CLEARBOX_ADMIN_PASSWORD: 'secret-of-the-bench-admin',
+  }
+}
+
+/** Runs a command of the CLI and returns what it printed. */
+function clearbox(args: readonly string[], data: string, input: string): string {
+  const result = spawnSync(process.execPath, [program, ...args], { env: environment(data), input, encoding: 'utf8' })
+  if (result.status !== 0) throw new Error(`clearbox ${args.join(' ')}: ${result.stdout}${result.stderr}`)
+  return result.stdout.trim()
+}
+
+async function addAccounts(data: string): Promise<void> {
+  const broker = await start(data)
+  try {
+    for (const { username, password } of logins)
+      clearbox(['user', 'add', username, '--password-stdin'], data, `${password}\n`)
+  } finally {
+    await broker.stop()
+  }
+}
+
+async function start(data: string): Promise<RunningBroker> {
+  const port = await freePort()
+  const http = await freePort()
+  const env = { ...environment(data), CLEARBOX_MQTT_PORT: String(port), CLEARBOX_HTTP_PORT: String(http) }
+  const broker = await startProcess(process.execPath, [program, 'start'], env)
+  await untilReady(broker, () => isReady(http))
+  return running(broker, port, postmasterPid(data))
+}
+
+async function isReady(http: number): Promise<boolean> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${http}/ready`, { headers: { connection: 'close' } })
+    await answer.arrayBuffer()
+    return answer.ok
+  } catch {
+    return false
+  }
+}
+
+/** The first line of postmaster.pid, which stands in the folder of the cluster, somewhere below the data folder. */
+function postmasterPid(data: string): number {
+  const file = readdirSync(data, { recursive: true, encoding: 'utf8' }).find((path) => path.endsWith('postmaster.pid'))
+  if (file === undefined) throw new Error('no postmaster.pid in the data folder')
+  return Number(readFileSync(join(data, file), 'latin1').split('\n')[0])
+}
+
+function running(broker: BrokerProcess, port: number, postmaster: number): RunningBroker {
+  return {
+    name: 'clearbox',
+    port,
+    logins,
+    cpu() {
+      const all = allProcesses()
+      const ours = processTree(all, broker.pid, postmaster)
+      return { brokerUs: total(ours), databaseUs: total(processTree(all, postmaster, null), postmaster) }
+    },
+    rss: () => rssBytes(broker.pid),
+    isAlive: broker.isAlive,
+    stop: broker.stop,
+  }
+}
+
+/** Own time of all; of `reaper` also that of its children that have ended. */
+function total(tree: readonly ProcessStat[], reaper?: number): number {
+  return tree.reduce((sum, stat) => sum + stat.ownUs + (stat.pid === reaper ? stat.reapedUs : 0), 0)
+}

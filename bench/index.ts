@@ -1,0 +1,93 @@
+// npm run bench: ClearBox and Mosquitto in turns, then a table.
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { BrokerUnderTest } from './brokers/broker.ts'
+import { prepareClearbox } from './brokers/clearbox.ts'
+import { prepareMosquitto } from './brokers/mosquitto.ts'
+import { pinGenerator } from './cpu.ts'
+import { machineFacts } from './machine.ts'
+import { type Options, parseOptions, usage } from './options.ts'
+import { type Heading, toMarkdown, toText } from './report.ts'
+import { type Run, toSections } from './results.ts'
+import { scenarios } from './scenarios/all.ts'
+import type { Scenario } from './scenarios/scenario.ts'
+
+const prepare = { clearbox: prepareClearbox, mosquitto: prepareMosquitto } as const
+const reportFile = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
+
+async function bench(options: Options, command: string): Promise<void> {
+  const chosen = chooseScenarios(options.only)
+  pinGenerator()
+  const brokers: BrokerUnderTest[] = []
+  try {
+    for (const name of options.brokers) brokers.push(await prepare[name]())
+    const runs = await runAll(chosen, brokers, options)
+    report(chosen, runs, options, heading(brokers, options, command))
+  } finally {
+    for (const broker of brokers) await broker.remove()
+  }
+}
+
+/** @throws Error for a name that is none */
+function chooseScenarios(names: readonly string[]): readonly Scenario[] {
+  const unknown = names.find((name) => !scenarios.some((scenario) => scenario.name === name))
+  if (unknown !== undefined) throw new Error(`there is no scenario "${unknown}"`)
+  return names.length === 0 ? scenarios : scenarios.filter(({ name }) => names.includes(name))
+}
+
+/** Both brokers in turns within each scenario, so that a machine which changes its pace meets both. */
+async function runAll(
+  chosen: readonly Scenario[],
+  brokers: readonly BrokerUnderTest[],
+  options: Options,
+): Promise<Run[]> {
+  const runs: Run[] = []
+  for (let round = 1; round <= options.rounds; round++) {
+    for (const scenario of chosen) {
+      for (const broker of round % 2 === 1 ? brokers : brokers.toReversed()) {
+        process.stderr.write(`round ${round}/${options.rounds}: ${scenario.name}, ${broker.name}\n`)
+        runs.push({
+          round,
+          scenario: scenario.name,
+          broker: broker.name,
+          figures: await runOne(scenario, broker, options),
+        })
+      }
+    }
+  }
+  return runs
+}
+
+async function runOne(scenario: Scenario, broker: BrokerUnderTest, options: Options): Promise<Run['figures']> {
+  const running = await broker.start()
+  try {
+    return await scenario.run(running, options.seconds)
+  } catch (error) {
+    const state = running.isAlive() ? 'it is still running' : 'it has ended'
+    throw new Error(`${scenario.name}, ${broker.name} (${state})`, { cause: error })
+  } finally {
+    await running.stop()
+  }
+}
+
+function heading(brokers: readonly BrokerUnderTest[], { rounds, seconds }: Options, command: string): Heading {
+  const versions = brokers.map(({ name, version }) => `${name === 'clearbox' ? 'ClearBox' : 'Mosquitto'} ${version}`)
+  return { date: new Date().toISOString().slice(0, 10), command, rounds, seconds, facts: machineFacts(versions) }
+}
+
+function report(chosen: readonly Scenario[], runs: readonly Run[], options: Options, heading: Heading): void {
+  const sections = toSections(chosen, runs)
+  process.stdout.write(`${heading.facts.join('\n')}\n\n${sections.map(toText).join('\n')}`)
+  if (options.json !== null) writeFileSync(options.json, `${JSON.stringify({ ...heading, runs }, null, 2)}\n`)
+  if (options.write) writeFileSync(reportFile, toMarkdown(sections, heading))
+}
+
+try {
+  const args = process.argv.slice(2)
+  if (args.includes('--help')) process.stdout.write(`${usage}\n`)
+  else await bench(parseOptions(args), ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '))
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)
+  if (error instanceof Error && error.cause !== undefined) process.stderr.write(`${String(error.cause)}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,167 @@
+// Hot path of the generator: packets are read in place, nothing is allocated per message, answers leave once per chunk.
+import { connect, type Socket } from 'node:net'
+import { disconnectPacket, type Qos, subscribePacket, type } from './mqtt-packets.ts'
+
+/** Shared by all clients of a run: a chunk is read, parsed and answered before the next one arrives. */
+export type Scratch = Readonly<{ chunk: Buffer; packetIds: Uint16Array }>
+
+export function createScratch(): Scratch {
+  const chunkBytes = 256 * 1024
+  return { chunk: Buffer.allocUnsafe(chunkBytes), packetIds: new Uint16Array(chunkBytes) }
+}
+
+/** What a scenario does with what arrives. The bytes are valid during the call only. */
+export type Receiver = {
+  onPublish(bytes: Buffer, payloadAt: number): void
+  onPuback(packetId: number): void
+  /** All of a chunk was handled: the moment to send more. */
+  onChunkEnd(): void
+  onClosed(reason: string): void
+}
+
+type Answer = Readonly<{ type: number; resolve: () => void; reject: (error: Error) => void }>
+
+/** One connection, MQTT 3.1.1, QoS 0 and 1. It acknowledges what arrives; it checks nothing else. */
+export class MqttClient {
+  readonly #receiver: Receiver
+  readonly #scratch: Scratch
+  readonly #socket: Socket
+  #cut: Buffer | null = null
+  #toAcknowledge = 0
+  #answer: Answer | null = null
+  #isClosing = false
+
+  constructor(port: number, scratch: Scratch, receiver: Receiver) {
+    this.#receiver = receiver
+    this.#scratch = scratch
+    const onread = { buffer: scratch.chunk, callback: (length: number): boolean => this.#onChunk(length) }
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread })
+    this.#socket.on('error', (error) => this.#onClosed(error.message))
+    this.#socket.on('close', () => this.#onClosed('closed by the broker'))
+  }
+
+  async handshake(connectPacket: Buffer): Promise<void> {
+    await this.#request(connectPacket, type.connack)
+  }
+
+  async subscribe(topic: string, qos: Qos): Promise<void> {
+    await this.#request(subscribePacket(1, topic, qos), type.suback)
+  }
+
+  write(bytes: Buffer): void {
+    this.#socket.write(bytes)
+  }
+
+  /** Stops reading; what the broker sends piles up there. */
+  freeze(): void {
+    this.#socket.pause()
+  }
+
+  thaw(): void {
+    this.#socket.resume()
+  }
+
+  async disconnect(): Promise<void> {
+    if (this.#isClosing || this.#socket.destroyed) return
+    this.#isClosing = true
+    const closed = new Promise((resolve) => this.#socket.once('close', resolve))
+    this.#socket.end(disconnectPacket)
+    this.#socket.resume()
+    await closed
+  }
+
+  #request(bytes: Buffer, answer: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#answer = { type: answer, resolve, reject }
+      this.#socket.write(bytes)
+    })
+  }
+
+  #onClosed(reason: string): void {
+    this.#answer?.reject(new Error(reason))
+    this.#answer = null
+    if (this.#isClosing) return
+    this.#isClosing = true
+    this.#receiver.onClosed(reason)
+  }
+
+  #onChunk(length: number): boolean {
+    let bytes = this.#scratch.chunk
+    let end = length
+    if (this.#cut !== null) {
+      bytes = Buffer.concat([this.#cut, bytes.subarray(0, length)])
+      end = bytes.length
+      this.#cut = null
+    }
+    const parsed = this.#parse(bytes, end)
+    if (parsed < end) this.#cut = Buffer.from(bytes.subarray(parsed, end))
+    if (this.#toAcknowledge > 0) this.#acknowledge()
+    this.#receiver.onChunkEnd()
+    return true
+  }
+
+  /** Handles every whole packet and returns where the first cut one begins. */
+  #parse(bytes: Buffer, end: number): number {
+    let at = 0
+    while (at + 2 <= end) {
+      let body = at + 1
+      let length = 0
+      let shift = 0
+      let digit = 0x80
+      while (digit >= 0x80 && body < end) {
+        digit = bytes[body++] as number
+        length |= (digit & 0x7f) << shift
+        shift += 7
+      }
+      const next = body + length
+      if (digit >= 0x80 || next > end) return at
+      this.#onPacket(bytes, bytes[at] as number, body)
+      at = next
+    }
+    return at
+  }
+
+  #onPacket(bytes: Buffer, first: number, body: number): void {
+    const kind = first >> 4
+    if (kind === type.publish) {
+      let payloadAt = body + 2 + uint16At(bytes, body)
+      if ((first & 0x06) !== 0) {
+        this.#scratch.packetIds[this.#toAcknowledge++] = uint16At(bytes, payloadAt)
+        payloadAt += 2
+      }
+      this.#receiver.onPublish(bytes, payloadAt)
+    } else if (kind === type.puback) {
+      this.#receiver.onPuback(uint16At(bytes, body))
+    } else {
+      this.#onAnswer(kind, bytes[body + (kind === type.suback ? 2 : 1)] as number)
+    }
+  }
+
+  #onAnswer(kind: number, code: number): void {
+    const answer = this.#answer
+    if (answer === null || answer.type !== kind) return
+    this.#answer = null
+    const isGranted = kind === type.suback ? code <= 1 : code === 0
+    if (isGranted) answer.resolve()
+    else answer.reject(new Error(`the broker refused with code ${code}`))
+  }
+
+  #acknowledge(): void {
+    const { packetIds } = this.#scratch
+    const count = this.#toAcknowledge
+    this.#toAcknowledge = 0
+    const bytes = Buffer.allocUnsafe(count * 4)
+    for (let i = 0, at = 0; i < count; i++) {
+      const id = packetIds[i] as number
+      bytes[at++] = 0x40
+      bytes[at++] = 2
+      bytes[at++] = id >> 8
+      bytes[at++] = id & 0xff
+    }
+    this.#socket.write(bytes)
+  }
+}
+
+function uint16At(bytes: Buffer, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
+}

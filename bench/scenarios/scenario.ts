@@ -1,0 +1,46 @@
+// What a scenario is: something to run against a broker, and the rows that its figures fill.
+import type { RunningBroker } from '../brokers/broker.ts'
+import type { Faults } from '../ledger.ts'
+
+export type Figures = Readonly<Record<string, number>>
+
+/** What ClearBox must reach: at most `limit`, as the ratio to Mosquitto in the same run or as the value itself. */
+export type Target = Readonly<{ of: 'ratio' | 'value'; limit: number }>
+
+export type Row = Readonly<{ figure: string; label: string; unit: string; target?: Target }>
+
+export type Scenario = Readonly<{
+  name: string
+  /** One sentence or two for the report. */
+  about: string
+  rows: readonly Row[]
+  run(broker: RunningBroker, seconds: number): Promise<Figures>
+}>
+
+export const brokerCost = (target?: Target): Row => ({
+  figure: 'brokerUs',
+  label: 'broker CPU per delivered message',
+  unit: 'µs',
+  ...(target === undefined ? {} : { target }),
+})
+
+/** The rows of every steady stretch, behind the broker's cost. */
+export const steadyRows: readonly Row[] = [
+  { figure: 'databaseUs', label: 'database CPU per delivered message', unit: 'µs' },
+  { figure: 'generatorUs', label: 'generator CPU per delivered message', unit: 'µs' },
+  { figure: 'rate', label: 'delivered per second', unit: '/s' },
+  { figure: 'brokerBusy', label: 'broker, share of its CPU', unit: '%' },
+  { figure: 'generatorBusy', label: 'generator, share of its CPU', unit: '%' },
+]
+
+/** One row for all that must not happen. */
+export const faultRow: Row = {
+  figure: 'faults',
+  label: 'lost + repeated + out of order',
+  unit: '',
+  target: { of: 'value', limit: 0 },
+}
+
+export function faultFigure({ lost, repeated, disordered }: Faults, wrongAcks = 0): Figures {
+  return { faults: lost + repeated + disordered + wrongAcks }
+}
