@@ -1,9 +1,9 @@
 // The kinds of values that a setting can have: what is accepted, in words and as a schema.
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
-import { toASCII } from 'tr46'
 import { z } from 'zod'
-import { preparePassword } from './auth/opaque-string.ts'
+import { toDomain } from './account-name.ts'
+import { preparePassword } from './auth/scram.ts'
 import type { LogLevel, Port } from './config.ts'
 
 export type SettingKind<T> = Readonly<{
@@ -59,7 +59,7 @@ export const redisUrl = url('Redis URL', 'a URL such as redis://host:6379', ['re
 
 export const password: SettingKind<string | null> = {
   name: 'text',
-  expected: 'a password without control characters, at most 1024 bytes',
+  expected: 'a password without control characters, at most 1023 bytes',
   schema: z
     .string()
     .refine((value) => preparePassword(value) !== null)
@@ -104,23 +104,4 @@ function orNull(kind: SettingKind<string>): SettingKind<string | null> {
 function url(name: string, expected: string, protocols: readonly string[]): SettingKind<string | null> {
   const fits = (value: string): boolean => URL.canParse(value) && protocols.includes(new URL(value).protocol)
   return { name, expected, schema: z.string().refine(fits).nullable(), secret: true }
-}
-
-const strict = {
-  checkBidi: true,
-  checkHyphens: true,
-  checkJoiners: true,
-  useSTD3ASCIIRules: true,
-  verifyDNSLength: true,
-  transitionalProcessing: false,
-} as const
-
-/** The domain as DNS has it (lower case, A-labels), an IPv4 address or an IPv6 address in brackets; null: none of these. */
-function toDomain(input: string): string | null {
-  if (isIP(input) === 4) return input
-  const inBrackets = /^\[(.+)\]$/.exec(input)?.[1]
-  if (inBrackets !== undefined) return isIP(inBrackets) === 6 ? input.toLowerCase() : null
-  // A last label of digits only reads as an IPv4 address elsewhere (RFC 1123 §2.1).
-  const ascii = toASCII(input, strict)
-  return ascii === null || /(^|\.)\d+$/.test(ascii) ? null : ascii
 }
