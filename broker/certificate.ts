@@ -1,0 +1,113 @@
+// The certificate of all TLS listeners: the configured one, or a self-signed one that is kept in the data folder.
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import { domainToASCII } from 'node:url'
+import type { Config } from './config.ts'
+import { makeSelfSigned } from './self-signed.ts'
+
+export type Certificate = Readonly<{
+  /** The same object at each call; TLS 1.2 and newer. */
+  secureContext(): SecureContext
+  certFile: string
+  keyFile: string
+  isSelfSigned: boolean
+}>
+
+type Pem = Readonly<{ cert: string; key: string }>
+type Files = Readonly<{ cert: string; key: string }>
+
+const dayMs = 24 * 60 * 60 * 1000
+/** The longest that Apple's clients accept. */
+const validDays = 825
+/** A certificate with less than this left is renewed at the start. */
+const renewDays = 30
+
+/** @throws Error that names the file when configured files cannot be used */
+export async function loadSecureContext(config: Pick<Config, 'tls' | 'dataDir' | 'domain'>): Promise<Certificate> {
+  const { cert, key } = config.tls
+  const configured = cert !== null && key !== null ? { cert, key } : null
+  const folder = join(config.dataDir, 'tls')
+  const files = configured ?? { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
+  const pem = configured ? await readPem(configured) : await keepSelfSigned(folder, files, config.domain)
+  const context = toSecureContext(pem, files)
+  return {
+    secureContext: () => context,
+    certFile: files.cert,
+    keyFile: files.key,
+    isSelfSigned: configured === null,
+  }
+}
+
+function toSecureContext(pem: Pem, files: Files): SecureContext {
+  try {
+    if (!new X509Certificate(pem.cert).checkPrivateKey(createPrivateKey(pem.key))) {
+      throw new Error('the key is not the certificate’s')
+    }
+    return createSecureContext({ ...pem, minVersion: 'TLSv1.2' })
+  } catch (error) {
+    throw new Error(`${files.cert} and ${files.key} cannot be used: ${toWords(error)}`, { cause: error })
+  }
+}
+
+async function readPem(files: Files): Promise<Pem> {
+  const [cert, key] = await Promise.all([readFile(files.cert, 'utf8'), readFile(files.key, 'utf8')])
+  return { cert, key }
+}
+
+async function keepSelfSigned(folder: string, files: Files, domain: string): Promise<Pem> {
+  const kept = await readPem(files).catch(() => null)
+  if (kept && isGoodFor(kept, domain)) return kept
+  const pem = makePair(domain)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  // Written aside first: a fall in the middle leaves the old pair, or one that does not fit and is made anew.
+  await replaceFile(files.key, pem.key, 0o600)
+  await replaceFile(files.cert, pem.cert, 0o644)
+  return pem
+}
+
+async function replaceFile(file: string, text: string, mode: number): Promise<void> {
+  const aside = `${file}.${randomBytes(6).toString('hex')}`
+  await writeFile(aside, text, { mode, flag: 'wx' })
+  await rename(aside, file)
+}
+
+function isGoodFor(pem: Pem, domain: string): boolean {
+  try {
+    const certificate = new X509Certificate(pem.cert)
+    const isLasting = Date.parse(certificate.validTo) - Date.now() > renewDays * dayMs
+    const address = toAddress(domain)
+    const names = address === null ? certificate.checkHost(toDnsName(domain)) : certificate.checkIP(address)
+    return isLasting && names !== undefined && certificate.checkPrivateKey(createPrivateKey(pem.key))
+  } catch {
+    return false
+  }
+}
+
+function makePair(domain: string): Pem {
+  const own = toAddress(domain) ?? toDnsName(domain)
+  const others = domain === 'localhost' ? ['127.0.0.1', '::1'] : []
+  const now = Date.now()
+  return makeSelfSigned({
+    names: [own, ...others],
+    // A client's clock may be late.
+    notBefore: new Date(now - dayMs),
+    notAfter: new Date(now + (validDays - 1) * dayMs),
+  })
+}
+
+/** The domain as an IP address; null: it is a name. */
+function toAddress(domain: string): string | null {
+  const bare = domain.replace(/^\[(.*)\]$/, '$1')
+  return isIP(bare) === 0 ? null : bare
+}
+
+function toDnsName(domain: string): string {
+  return domainToASCII(domain) || domain
+}
+
+function toWords(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
