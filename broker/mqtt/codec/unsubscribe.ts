@@ -4,13 +4,12 @@ import { type Level, packetType } from './packet-type.ts'
 import { Reader } from './primitives.ts'
 import { type Properties, readProperties, writeProperties } from './properties.ts'
 import { readPacketId } from './subscribe.ts'
-import { isTopicFilter } from './topic-name.ts'
 import { Writer } from './writer.ts'
 
 export type Unsubscribe = Readonly<{
   packetId: number
-  /** `valid` false: not a filter; its place in the UNSUBACK of MQTT 5 says 0x8F. */
-  subscriptions: readonly Readonly<{ filter: string; valid: boolean }>[]
+  /** As they were sent; one that is no filter matches no subscription. */
+  filters: readonly string[]
   /** {} in 3.1.1. */
   properties: Properties
 }>
@@ -20,13 +19,10 @@ export function readUnsubscribe(buffer: Buffer, start: number, end: number, leve
   const reader = new Reader(buffer, start, end)
   const packetId = readPacketId(reader)
   const properties = level === 5 ? readProperties(reader, packetType.UNSUBSCRIBE) : {}
-  const subscriptions: { filter: string; valid: boolean }[] = []
-  while (reader.left > 0) {
-    const filter = reader.string() // [MQTT-3.10.3-1]
-    subscriptions.push({ filter, valid: isTopicFilter(filter) })
-  }
-  if (subscriptions.length === 0) throw protocolError('An UNSUBSCRIBE without a filter') // [MQTT-3.10.3-2]
-  return { packetId, subscriptions, properties }
+  const filters: string[] = []
+  while (reader.left > 0) filters.push(reader.string()) // [MQTT-3.10.3-1]
+  if (filters.length === 0) throw protocolError('An UNSUBSCRIBE without a filter') // [MQTT-3.10.3-2]
+  return { packetId, filters, properties }
 }
 
 /** One reason code per filter, in their order [MQTT-3.11.3-1]; 3.1.1 has none. */

@@ -1,0 +1,228 @@
+// Table: CONNECT as bytes, and what it says or why it is refused (MQTT 5 §3.1, 3.1.1 §3.1).
+import type { Invalid, Valid } from './mqtt-decode.ts'
+
+const will = { topic: 'w', payload: Buffer.from('bye'), qos: 0, retain: false, properties: {} }
+
+export const validConnects: readonly Valid[] = [
+  {
+    name: '3.1.1, clean session',
+    packet: `10 ~ 'MQTT' 04 02 00 3c 'a'`,
+    is: { level: 4, keepAlive: 60, clientId: 'a' },
+  },
+  {
+    name: '3.1.1, session kept [MQTT-3.1.2-4]',
+    packet: `10 ~ 'MQTT' 04 00 00 00 'a'`,
+    is: { level: 4, cleanStart: false, clientId: 'a' },
+  },
+  { name: '3.1.1, empty client id [MQTT-3.1.3-6]', packet: `10 ~ 'MQTT' 04 02 00 00 ''`, is: { level: 4 } },
+  {
+    name: '3.1.1, empty client id of a session to keep, for the server to refuse [MQTT-3.1.3-8]',
+    packet: `10 ~ 'MQTT' 04 00 00 00 ''`,
+    is: { level: 4, cleanStart: false },
+  },
+  {
+    name: '3.1.1, user name and password [MQTT-3.1.3-12]',
+    packet: `10 ~ 'MQTT' 04 c2 00 00 'a' 'alice' 'pass'`,
+    is: { level: 4, clientId: 'a', username: 'alice', password: Buffer.from('pass') },
+  },
+  {
+    name: '3.1.1, user name alone [MQTT-3.1.2-19]',
+    packet: `10 ~ 'MQTT' 04 82 00 00 'a' 'alice'`,
+    is: { level: 4, clientId: 'a', username: 'alice' },
+  },
+  {
+    name: '3.1.1, Will [MQTT-3.1.2-9]',
+    packet: `10 ~ 'MQTT' 04 06 00 00 'a' 'w' 'bye'`,
+    is: { level: 4, clientId: 'a', will },
+  },
+  {
+    name: '3.1.1, Will with QoS 1, retained, empty payload [MQTT-3.1.2-14]',
+    packet: `10 ~ 'MQTT' 04 2e 00 00 'a' 'w' ''`,
+    is: { level: 4, clientId: 'a', will: { ...will, payload: Buffer.alloc(0), qos: 1, retain: true } },
+  },
+  {
+    name: '3.1.1, everything, in order [MQTT-3.1.3-1]',
+    packet: `10 ~ 'MQTT' 04 d6 ff ff 'a' 'w' 'bye' 'u' 'p'`,
+    is: {
+      level: 4,
+      keepAlive: 65_535,
+      clientId: 'a',
+      will: { ...will, qos: 2 },
+      username: 'u',
+      password: Buffer.from('p'),
+    },
+  },
+  { name: '5, nothing asked for', packet: `10 ~ 'MQTT' 05 02 00 3c {} 'a'`, is: { keepAlive: 60, clientId: 'a' } },
+  { name: '5, empty client id [MQTT-3.1.3-6]', packet: `10 ~ 'MQTT' 05 00 00 00 {} ''`, is: { cleanStart: false } },
+  {
+    name: '5, all properties (§3.1.2.11)',
+    packet: `10 ~ 'MQTT' 05 02 00 00 { 11 00 00 0e 10 21 00 14 27 00 01 00 00 22 00 05 19 01 17 00 26 'k' 'v' 15 'M' 16 'd' } 'a'`,
+    is: {
+      clientId: 'a',
+      properties: {
+        sessionExpiryInterval: 3600,
+        receiveMaximum: 20,
+        maximumPacketSize: 65_536,
+        topicAliasMaximum: 5,
+        requestResponseInformation: 1,
+        requestProblemInformation: 0,
+        userProperties: [['k', 'v']],
+        authenticationMethod: 'M',
+        authenticationData: Buffer.from('d'),
+      },
+    },
+  },
+  {
+    name: '5, a session that never expires (§3.1.2.11.2)',
+    packet: `10 ~ 'MQTT' 05 00 00 00 { 11 ff ff ff ff } 'a'`,
+    is: { cleanStart: false, clientId: 'a', properties: { sessionExpiryInterval: 0xffff_ffff } },
+  },
+  {
+    name: '5, a password without a user name (§3.1.2.9)',
+    packet: `10 ~ 'MQTT' 05 42 00 00 {} 'a' 'token'`,
+    is: { clientId: 'a', password: Buffer.from('token') },
+  },
+  {
+    name: '5, a password of any bytes (§3.1.3.6)',
+    packet: `10 ~ 'MQTT' 05 c2 00 00 {} 'a' 'u' 00 03 00 ff c3`,
+    is: { clientId: 'a', username: 'u', password: Buffer.from([0, 0xff, 0xc3]) },
+  },
+  {
+    name: '5, Will with all properties (§3.1.3.2), user properties in order [MQTT-3.1.3-10]',
+    packet: `10 ~ 'MQTT' 05 06 00 00 {} 'a' { 18 00 00 00 0a 01 01 02 00 00 00 3c 03 't/p' 08 'r/t' 09 'c' 26 'b' '1' 26 'a' '2' 26 'b' '1' } 'w' 'bye'`,
+    is: {
+      clientId: 'a',
+      will: {
+        ...will,
+        properties: {
+          willDelayInterval: 10,
+          payloadFormatIndicator: 1,
+          messageExpiryInterval: 60,
+          contentType: 't/p',
+          responseTopic: 'r/t',
+          correlationData: Buffer.from('c'),
+          userProperties: [
+            ['b', '1'],
+            ['a', '2'],
+            ['b', '1'],
+          ],
+        },
+      },
+    },
+  },
+  {
+    name: 'a client id outside ASCII [MQTT-3.1.3-4]',
+    packet: `10 ~ 'MQTT' 05 02 00 00 {} 'zoë-😀'`,
+    is: { clientId: 'zoë-😀' },
+  },
+  {
+    name: 'U+FEFF at the front of a string stays [MQTT-1.5.4-3]',
+    packet: `10 ~ 'MQTT' 05 02 00 00 {} 00 04 ef bb bf 61`,
+    is: { clientId: '\uFEFFa' },
+  },
+  {
+    name: 'control characters and noncharacters are taken (§1.5.4, SHOULD NOT)',
+    packet: `10 ~ 'MQTT' 05 02 00 00 {} 00 05 01 7f ef bf bf`,
+    is: { clientId: '\u0001\u007f\uffff' },
+  },
+  {
+    name: 'the highest code point [MQTT-1.5.4-1]',
+    packet: `10 ~ 'MQTT' 05 02 00 00 {} 00 04 f4 8f bf bf`,
+    is: { clientId: '\u{10ffff}' },
+  },
+]
+
+const clientId = (hex: string) => `10 ~ 'MQTT' 05 02 00 00 {} ${hex}`
+
+export const invalidConnects: readonly Invalid[] = [
+  { name: 'nothing at all', packet: '10 00', reason: 0x81 },
+  { name: 'another protocol [MQTT-3.1.2-1]', packet: `10 ~ 'HTTP' 04 02 00 00 'a'`, reason: 0x84 },
+  { name: 'the name in small letters [MQTT-3.1.2-1]', packet: `10 ~ 'mqtt' 04 02 00 00 'a'`, reason: 0x84 },
+  { name: 'an empty name [MQTT-3.1.2-1]', packet: `10 ~ '' 04 02 00 00 'a'`, reason: 0x84 },
+  { name: 'a name followed by NUL [MQTT-1.5.4-2]', packet: `10 ~ 00 05 "MQTT" 00 04 02 00 00 'a'`, reason: 0x81 },
+  { name: '3.1 [MQTT-3.1.2-2]', packet: `10 ~ 'MQIsdp' 03 02 00 00 'a'`, reason: 0x84 },
+  { name: 'level 3 under the new name [MQTT-3.1.2-2]', packet: `10 ~ 'MQTT' 03 02 00 00 'a'`, reason: 0x84 },
+  { name: 'level 4 under the old name [MQTT-3.1.2-2]', packet: `10 ~ 'MQIsdp' 04 02 00 00 'a'`, reason: 0x84 },
+  { name: 'level 6 [MQTT-3.1.2-2]', packet: `10 ~ 'MQTT' 06 02 00 00 {} 'a'`, reason: 0x84 },
+  { name: 'a bridge bit in the level [MQTT-3.1.2-2]', packet: `10 ~ 'MQTT' 84 02 00 00 'a'`, reason: 0x84 },
+  { name: 'no level', packet: `10 ~ 'MQTT'`, reason: 0x81 },
+  { name: 'no flags', packet: `10 ~ 'MQTT' 04`, reason: 0x81 },
+  { name: 'half a keep alive', packet: `10 ~ 'MQTT' 04 02 00`, reason: 0x81 },
+  { name: '3.1.1, the reserved flag [MQTT-3.1.2-3]', packet: `10 ~ 'MQTT' 04 03 00 00 'a'`, reason: 0x81 },
+  { name: '5, the reserved flag [MQTT-3.1.2-3]', packet: `10 ~ 'MQTT' 05 03 00 00 {} 'a'`, reason: 0x81 },
+  { name: 'Will QoS without a Will [MQTT-3.1.2-11]', packet: `10 ~ 'MQTT' 05 0a 00 00 {} 'a'`, reason: 0x81 },
+  { name: 'Will retain without a Will [MQTT-3.1.2-13]', packet: `10 ~ 'MQTT' 05 22 00 00 {} 'a'`, reason: 0x81 },
+  { name: '3.1.1, Will QoS 3 [MQTT-3.1.2-14]', packet: `10 ~ 'MQTT' 04 1e 00 00 'a' 'w' ''`, reason: 0x81 },
+  { name: '5, Will QoS 3 [MQTT-3.1.2-12]', packet: `10 ~ 'MQTT' 05 1e 00 00 {} 'a' {} 'w' ''`, reason: 0x81 },
+  {
+    name: '3.1.1, a password without a user name [MQTT-3.1.2-22]',
+    packet: `10 ~ 'MQTT' 04 42 00 00 'a' 'p'`,
+    reason: 0x81,
+  },
+  { name: 'no client id [MQTT-3.1.3-3]', packet: `10 ~ 'MQTT' 04 02 00 00`, reason: 0x81 },
+  { name: '5, no properties [MQTT-2.2.2-1]', packet: `10 ~ 'MQTT' 05 02 00 00`, reason: 0x81 },
+  { name: 'a Will that is missing [MQTT-3.1.2-9]', packet: `10 ~ 'MQTT' 04 06 00 00 'a'`, reason: 0x81 },
+  { name: 'a Will without a payload [MQTT-3.1.2-9]', packet: `10 ~ 'MQTT' 04 06 00 00 'a' 'w'`, reason: 0x81 },
+  { name: '5, a Will without properties [MQTT-3.1.2-9]', packet: `10 ~ 'MQTT' 05 06 00 00 {} 'a'`, reason: 0x81 },
+  { name: 'a user name that is missing [MQTT-3.1.2-17]', packet: `10 ~ 'MQTT' 04 82 00 00 'a'`, reason: 0x81 },
+  { name: 'a password that is missing [MQTT-3.1.2-19]', packet: `10 ~ 'MQTT' 04 c2 00 00 'a' 'u'`, reason: 0x81 },
+  { name: 'a user name not announced [MQTT-3.1.2-16]', packet: `10 ~ 'MQTT' 04 02 00 00 'a' 'u'`, reason: 0x81 },
+  { name: 'a password not announced [MQTT-3.1.2-18]', packet: `10 ~ 'MQTT' 04 82 00 00 'a' 'u' 'p'`, reason: 0x81 },
+  { name: 'one byte too many', packet: `10 ~ 'MQTT' 05 02 00 00 {} 'a' 00`, reason: 0x81 },
+  { name: 'a wildcard in the Will topic [MQTT-4.7.1-1]', packet: `10 ~ 'MQTT' 04 06 00 00 'a' 'w/#' ''`, reason: 0x90 },
+  {
+    name: '5, a plus in the Will topic [MQTT-4.7.1-2]',
+    packet: `10 ~ 'MQTT' 05 06 00 00 {} 'a' {} '+' ''`,
+    reason: 0x90,
+  },
+  { name: 'an empty Will topic [MQTT-4.7.3-1]', packet: `10 ~ 'MQTT' 04 06 00 00 'a' '' ''`, reason: 0x90 },
+  { name: 'a Will topic with NUL [MQTT-3.1.3-11]', packet: `10 ~ 'MQTT' 04 06 00 00 'a' 00 01 00 ''`, reason: 0x81 },
+  { name: 'a user name not in UTF-8 [MQTT-3.1.3-12]', packet: `10 ~ 'MQTT' 04 82 00 00 'a' 00 01 ff`, reason: 0x81 },
+  {
+    name: 'authentication data without a method (§3.1.2.11.10)',
+    packet: `10 ~ 'MQTT' 05 02 00 00 { 16 'd' } 'a'`,
+    reason: 0x82,
+  },
+  { name: 'receive maximum 0 (§3.1.2.11.3)', packet: `10 ~ 'MQTT' 05 02 00 00 { 21 00 00 } 'a'`, reason: 0x82 },
+  {
+    name: 'maximum packet size 0 (§3.1.2.11.4)',
+    packet: `10 ~ 'MQTT' 05 02 00 00 { 27 00 00 00 00 } 'a'`,
+    reason: 0x82,
+  },
+  {
+    name: 'request response information 2 (§3.1.2.11.6)',
+    packet: `10 ~ 'MQTT' 05 02 00 00 { 19 02 } 'a'`,
+    reason: 0x82,
+  },
+  {
+    name: 'request problem information 2 (§3.1.2.11.7)',
+    packet: `10 ~ 'MQTT' 05 02 00 00 { 17 02 } 'a'`,
+    reason: 0x82,
+  },
+  { name: 'a property of PUBLISH (§2.2.2.2)', packet: `10 ~ 'MQTT' 05 02 00 00 { 23 00 01 } 'a'`, reason: 0x81 },
+  {
+    name: 'a property of a Will in front (§2.2.2.2)',
+    packet: `10 ~ 'MQTT' 05 06 00 00 { 18 00 00 00 01 } 'a' {} 'w' ''`,
+    reason: 0x81,
+  },
+  {
+    name: 'a topic alias in a Will (§2.2.2.2)',
+    packet: `10 ~ 'MQTT' 05 06 00 00 {} 'a' { 23 00 01 } 'w' ''`,
+    reason: 0x81,
+  },
+  { name: 'properties longer than the packet', packet: `10 ~ 'MQTT' 05 02 00 00 7f 'a'`, reason: 0x81 },
+  { name: 'a property cut by its list', packet: `10 ~ 'MQTT' 05 02 00 00 { 11 00 00 } 'aaaa'`, reason: 0x81 },
+  { name: 'a client id longer than the packet', packet: clientId('00 05 61'), reason: 0x81 },
+  { name: 'U+0000 [MQTT-1.5.4-2]', packet: clientId('00 03 61 00 62'), reason: 0x81 },
+  { name: 'U+0000 beside other letters [MQTT-1.5.4-2]', packet: clientId('00 03 c3 a9 00'), reason: 0x81 },
+  { name: 'U+0000 in two bytes [MQTT-1.5.4-1]', packet: clientId('00 02 c0 80'), reason: 0x81 },
+  { name: 'an overlong slash [MQTT-1.5.4-1]', packet: clientId('00 02 c0 af'), reason: 0x81 },
+  { name: 'an overlong three-byte form [MQTT-1.5.4-1]', packet: clientId('00 03 e0 80 af'), reason: 0x81 },
+  { name: 'a high surrogate [MQTT-1.5.4-1]', packet: clientId('00 03 ed a0 80'), reason: 0x81 },
+  { name: 'a low surrogate [MQTT-1.5.4-1]', packet: clientId('00 03 ed bf bf'), reason: 0x81 },
+  { name: 'a surrogate pair, CESU-8 [MQTT-1.5.4-1]', packet: clientId('00 06 ed a0 bd ed b8 80'), reason: 0x81 },
+  { name: 'a lone continuation byte [MQTT-1.5.4-1]', packet: clientId('00 01 80'), reason: 0x81 },
+  { name: 'a sequence that does not end [MQTT-1.5.4-1]', packet: clientId('00 02 e2 82'), reason: 0x81 },
+  { name: 'beyond U+10FFFF [MQTT-1.5.4-1]', packet: clientId('00 04 f4 90 80 80'), reason: 0x81 },
+  { name: 'five bytes [MQTT-1.5.4-1]', packet: clientId('00 05 f8 88 80 80 80'), reason: 0x81 },
+]
