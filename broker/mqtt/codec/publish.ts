@@ -90,11 +90,11 @@ function findProperties(buffer: Buffer, start: number, end: number): void {
 }
 
 /**
- * Checks the topic of a PUBLISH in place.
- * @throws Malformed 0x81 not well-formed UTF-8 or with U+0000; 0x90 empty or with a wildcard
+ * Checks the topic of a PUBLISH that has no topic alias to stand for it, in place.
+ * @throws Malformed 0x81 not well-formed UTF-8 or with U+0000; 0x82 empty; 0x90 with a wildcard
  */
 export function checkTopicName(buffer: Buffer, start: number, end: number): void {
-  if (start === end) throw new Malformed(reason.topicNameInvalid, 'The topic is empty') // [MQTT-4.7.3-1]
+  if (start === end) throw protocolError('Neither a topic nor an alias') // §3.3.2.1, [MQTT-4.7.3-1]
   checkUtf8(buffer, start, end) // [MQTT-3.3.2-1], [MQTT-4.7.3-2]
   for (let at = start; at < end; at++) {
     const byte = byteAt(buffer, at)

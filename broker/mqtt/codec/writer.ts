@@ -61,7 +61,8 @@ export class Writer {
   }
 
   u8(value: number): this {
-    this.#buffer[this.#reserve(1)] = value
+    const at = this.#reserve(1) // before #buffer is read: it may be replaced
+    this.#buffer[at] = value
     return this
   }
 
