@@ -1,8 +1,8 @@
 // Credentials → Principal, for all borders.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { toAccountName } from './account-name.ts'
-import { createDirectory, type Directory, type Entry } from './auth/directory.ts'
 import { createGate } from './auth/gate.ts'
+import { createLiveAccounts, type Entry, type LiveAccounts } from './auth/live-accounts.ts'
 import { falseVerifiers, matchesVerifiers, preparePassword } from './auth/scram.ts'
 import { createTokens } from './auth/tokens.ts'
 import { BrokerError } from './errors.ts'
@@ -44,10 +44,10 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
     secrets.getOrCreate('jwt', 32),
     changes.last('accounts'),
   ])
-  const directory = createDirectory({ accounts, changes, changesSeen, logger })
+  const live = createLiveAccounts({ accounts, changes, changesSeen, logger })
   const tokens = createTokens({ secret: deps.jwtSecret === null ? ownSecret : Buffer.from(deps.jwtSecret), domain })
-  const isPassword = createPasswordCheck(directory, decoySecret)
-  const stop = watch(directory, logger)
+  const isPassword = createPasswordCheck(live, decoySecret)
+  const stop = watch(live, logger)
 
   return {
     async password(username, password) {
@@ -60,13 +60,13 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
 
     async verifiers(username) {
       const name = toAccountName(username, domain)
-      const entry = name === null ? null : await directory.load(name)
+      const entry = name === null ? null : await live.load(name)
       if (!entry) return { verifiers: falseVerifiers(decoySecret, name ?? username), principal: null }
       return { verifiers: entry.account.verifiers, principal: entry.principal }
     },
 
     async issueToken(principal) {
-      const entry = directory.known(principal.account) ?? (await directory.load(principal.name))
+      const entry = live.known(principal.account) ?? (await live.load(principal.name))
       if (!entry || entry.account.id !== principal.account) throw new BrokerError('unauthenticated')
       const { id, name, credentialVersion } = entry.account
       return tokens.issue({ account: id, name, credentialVersion })
@@ -75,20 +75,20 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
     async token(accessToken) {
       const claims = await tokens.read(accessToken)
       if (!claims) return null
-      const entry = directory.known(claims.account) ?? (await directory.load(claims.name))
+      const entry = live.known(claims.account) ?? (await live.load(claims.name))
       const isCurrent =
         entry?.account.id === claims.account && entry.account.credentialVersion === claims.credentialVersion
       return isCurrent ? entry.principal : null
     },
 
-    onEnd: (principal, end) => registerEnd(directory, principal, end),
-    refresh: directory.refresh,
+    onEnd: (principal, end) => registerEnd(live, principal, end),
+    refresh: live.refresh,
     stop,
   }
 }
 
 /** Answers the entry when the password is right. Every wrong one costs one key derivation and one look into the store. */
-function createPasswordCheck(directory: Directory, decoySecret: Buffer) {
+function createPasswordCheck(live: LiveAccounts, decoySecret: Buffer) {
   const nodeKey = randomBytes(32)
   const gate = createGate(verifications)
   const proofOf = (entry: Entry, prepared: string) =>
@@ -110,21 +110,21 @@ function createPasswordCheck(directory: Directory, decoySecret: Buffer) {
   }
 
   return async (name: string, prepared: string): Promise<Entry | null> => {
-    const known = directory.knownByName(name)
-    if (!known) return verify(await directory.load(name), name, prepared)
+    const known = live.knownByName(name)
+    if (!known) return verify(await live.load(name), name, prepared)
     if (isProven(known, prepared)) return known
     const tried = known.account
     const verified = await verify(known, name, prepared)
     if (verified) return verified
     // Perhaps a password that another process has just set.
-    const current = await directory.load(name)
+    const current = await live.load(name)
     return current && current.account !== tried ? verify(current, name, prepared) : null
   }
 }
 
-function registerEnd(directory: Directory, principal: Principal, end: () => void): () => void {
+function registerEnd(live: LiveAccounts, principal: Principal, end: () => void): () => void {
   if (principal.account === anonymous.account) return () => undefined
-  const entry = directory.known(principal.account)
+  const entry = live.known(principal.account)
   if (entry?.principal !== principal) {
     // The account went while the connection was being made; the caller must hear of it after this call.
     queueMicrotask(end)
@@ -136,12 +136,12 @@ function registerEnd(directory: Directory, principal: Principal, end: () => void
   return () => entry.ends.delete(once)
 }
 
-function watch(directory: Directory, logger: Logger): () => Promise<void> {
+function watch(live: LiveAccounts, logger: Logger): () => Promise<void> {
   let running: Promise<void> | null = null
   let hasFailed = false
   const poll = async () => {
     try {
-      await directory.refresh()
+      await live.refresh()
       hasFailed = false
     } catch (err) {
       if (!hasFailed) logger.warn({ err }, 'changes of accounts cannot be read; trying on')

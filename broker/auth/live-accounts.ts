@@ -16,7 +16,7 @@ export type Entry = {
   readonly ends: Set<() => void>
 }
 
-export interface Directory {
+export interface LiveAccounts {
   /** What memory has: at most as old as the last `refresh`. */
   known(account: number): Entry | undefined
   knownByName(name: string): Entry | undefined
@@ -31,7 +31,7 @@ const maxIdleEntries = 20_000
 
 type Deps = Readonly<{ accounts: AccountStore; changes: ChangeStore; changesSeen: number; logger: Logger }>
 
-export function createDirectory({ accounts, changes, changesSeen, logger }: Deps): Directory {
+export function createLiveAccounts({ accounts, changes, changesSeen, logger }: Deps): LiveAccounts {
   const entries = createEntries(logger)
   let seen = changesSeen
   /** Counts the changes that are being taken over, before their accounts are read. */
