@@ -47,6 +47,8 @@ export const bind: SettingKind<string> = {
   name: 'IP address or `localhost`',
   expected: 'an IP address or localhost',
   schema: z.string().refine((value) => value === 'localhost' || isIP(value) !== 0),
+  // One address for all listeners, whatever the resolver puts first.
+  toCanonical: (value) => (value === 'localhost' ? '127.0.0.1' : value),
 }
 
 export const requiredPath: SettingKind<string> = path()

@@ -1,0 +1,78 @@
+import { z } from 'zod'
+import { toAccountName } from '../../broker/account-name.ts'
+import { BrokerError } from '../../broker/errors.ts'
+import {
+  contentSchema,
+  draftMessage,
+  isEmptyContent,
+  maxChatBytes,
+  oidSchema,
+  sendableKind,
+} from '../../broker/message.ts'
+import type { Admission, Message, Principal, Receipt } from '../../broker/types.ts'
+import type { App } from '../app.ts'
+import { type Bearer, principalOf } from '../bearer.ts'
+import { ProblemError } from '../problem.ts'
+
+type Deps = Readonly<{ admission: Admission; bearer: Bearer; domain: string; receiptTimeoutMs: number }>
+
+const body = contentSchema.extend({
+  to: z.string().min(1),
+  kind: sendableKind.exactOptional(),
+  oid: oidSchema.exactOptional(),
+})
+const headers = z.object({ 'idempotency-key': oidSchema.exactOptional() })
+const answer = z.object({ id: z.string(), ts: z.string() })
+
+/** POST /v1/messages: 201 means stored. A repeat with the same Idempotency-Key gets the first answer again. */
+export function messages(app: App, { admission, bearer, domain, receiptTimeoutMs }: Deps): void {
+  const schema = { body, headers, response: { 201: answer } }
+  app.post('/v1/messages', { onRequest: bearer, schema }, async (request, reply) => {
+    const principal = principalOf(request)
+    const message = toMessage(request.body, request.headers['idempotency-key'], principal, domain)
+    const delayMs = admission.delayMs(principal.account)
+    if (delayMs > 0) throw new ProblemError('quota', undefined, { retryAfterSeconds: Math.ceil(delayMs / 1000) })
+    const { id, ts } = await receiptOf(admission, message, receiptTimeoutMs)
+    return reply.code(201).send({ id, ts: new Date(ts).toISOString() })
+  })
+}
+
+function toMessage(
+  { to, kind = 'message', oid, ...content }: z.infer<typeof body>,
+  keyHeader: string | undefined,
+  principal: Principal,
+  domain: string,
+): Message {
+  const receiver = toAccountName(to, domain)
+  if (receiver === null) throw fieldError('#/to', `must be a name, or a name and @${domain}`)
+  if (isEmptyContent(content)) throw fieldError('#/text', 'a message needs text, a subject, media or data')
+  // The header is a string of RFC 8941, with quotes, in the draft of its specification; most clients send it bare.
+  const key = keyHeader?.replace(/^"(.+)"$/, '$1') ?? oid ?? null
+  if (oid !== undefined && key !== oid) throw fieldError('#/oid', 'must be the same as Idempotency-Key')
+  const from = { id: principal.account, name: principal.name, address: `${principal.name}@${domain}` }
+  const message = draftMessage({ kind, oid: key, content }, { from, device: null, to: receiver })
+  if (Buffer.byteLength(message.body.text) > maxChatBytes) throw new BrokerError('too-large')
+  return message
+}
+
+function fieldError(pointer: string, detail: string): ProblemError {
+  return new ProblemError('bad-payload', 'Some fields are not as they must be.', { errors: [{ pointer, detail }] })
+}
+
+/** Waits for the commit; what takes longer may still be stored, so only a repeat with a key is safe. */
+function receiptOf(admission: Admission, message: Message, timeoutMs: number): Promise<Receipt> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      const detail = 'The message could not be stored in time; it may be stored yet. Repeat it with an Idempotency-Key.'
+      reject(new BrokerError('overload', detail))
+    }, timeoutMs)
+    const sink = {
+      settle(_token: number, outcome: Receipt | BrokerError) {
+        clearTimeout(timer)
+        if (outcome instanceof BrokerError) reject(outcome)
+        else resolve(outcome)
+      },
+    }
+    admission.admit(message, sink, 0)
+  })
+}
