@@ -47,6 +47,13 @@ export function processTree(all: readonly ProcessStat[], root: number, without: 
   return tree
 }
 
+/** Time that all CPUs together have worked, for whomever, microseconds (proc(5): /proc/stat, without idle and iowait). */
+export function machineBusyUs(): number {
+  const line = readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? ''
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(/\s+/).slice(1).map(Number)
+  return (user + nice + system + irq + softirq + steal) * tickUs
+}
+
 /** The CPUs that this process may use, before it is pinned. */
 function allowedCpus(): number[] {
   const list = /Cpus_allowed_list:\s*(\S+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? ''

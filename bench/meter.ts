@@ -1,24 +1,31 @@
-// What a stretch of a run cost: broker, its database and the generator.
+// What a stretch of a run cost: broker, its database, the generator; and how much the machine did besides.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunningBroker } from './brokers/broker.ts'
+import { machineBusyUs } from './cpu.ts'
 
-export type Usage = Readonly<{ seconds: number; brokerUs: number; databaseUs: number; generatorUs: number }>
+export type Usage = Readonly<{
+  seconds: number
+  brokerUs: number
+  databaseUs: number
+  generatorUs: number
+  othersUs: number
+}>
 
 /** Starts measuring; the function it returns ends the stretch. */
 export function startMeter(broker: RunningBroker): () => Usage {
   const cpu = broker.cpu()
   const own = process.cpuUsage()
+  const machine = machineBusyUs()
   const startedAt = performance.now()
   return () => {
     const seconds = (performance.now() - startedAt) / 1000
     const ownNow = process.cpuUsage(own)
     const now = broker.cpu()
-    return {
-      seconds,
-      brokerUs: now.brokerUs - cpu.brokerUs,
-      databaseUs: now.databaseUs - cpu.databaseUs,
-      generatorUs: ownNow.user + ownNow.system,
-    }
+    const brokerUs = now.brokerUs - cpu.brokerUs
+    const databaseUs = now.databaseUs - cpu.databaseUs
+    const generatorUs = ownNow.user + ownNow.system
+    const othersUs = Math.max(0, machineBusyUs() - machine - brokerUs - databaseUs - generatorUs)
+    return { seconds, brokerUs, databaseUs, generatorUs, othersUs }
   }
 }
 
@@ -31,6 +38,7 @@ export function costs(usage: Usage, count: number): Record<string, number> {
     generatorUs: usage.generatorUs / count,
     brokerBusy: usage.brokerUs / usage.seconds / 1e4,
     generatorBusy: usage.generatorUs / usage.seconds / 1e4,
+    othersBusy: usage.othersUs / usage.seconds / 1e4,
   }
 }
 

@@ -21,8 +21,10 @@ export const fanOut: Scenario = {
 async function run(broker: RunningBroker, seconds: number): Promise<Figures> {
   const crowd = new Crowd(broker)
   const publisher = new Publisher(await crowd.connect({ clientId: 'bench-pub' }), { id: 0, topic, qos: 0, window })
+  publisher.limit = 0
   const tally = new Tally(publisher)
   const ledgers = await crowd.connectAll(subscribers, (index) => connectSubscriber(crowd, index, tally))
+  publisher.limit = Number.POSITIVE_INFINITY
   publisher.fill()
   const figures = await steady(broker, seconds, () => tally.delivered)
   publisher.limit = publisher.sent

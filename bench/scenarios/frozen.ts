@@ -1,18 +1,19 @@
 // One subscriber stops reading while messages are sent to it; a pair of others goes on.
 import type { RunningBroker } from '../brokers/broker.ts'
 import { Crowd } from '../crowd.ts'
-import { Latency, type Percentiles } from '../latency.ts'
-import { Ledger } from '../ledger.ts'
-import type { MqttClient } from '../mqtt-client.ts'
-import type { Qos } from '../mqtt-packets.ts'
+import type { Percentiles } from '../latency.ts'
 import { pace, untilDone } from '../pace.ts'
-import { ageUsAt, Publisher, payloadBytes, sequenceAt } from '../publisher.ts'
+import { payloadBytes } from '../publisher.ts'
+import {
+  connectWitness,
+  flood,
+  floodPerSecond,
+  jamMib,
+  messages,
+  type Outcome,
+  witnessPerSecond,
+} from './frozen-flood.ts'
 import type { Figures, Scenario } from './scenario.ts'
-
-const messages = 50_000
-const floodPerSecond = 20_000
-const witnessPerSecond = 1000
-const window = 64
 
 const withinTwice = { of: 'value', limit: 2 } as const
 const growth = { of: 'value', limit: 64 } as const
@@ -20,7 +21,7 @@ const none = { of: 'value', limit: 0 } as const
 
 export const frozen: Scenario = {
   name: 'frozen',
-  about: `A subscriber stops reading while ${messages} messages of ${payloadBytes} B are sent to it at ${floodPerSecond}/s, then reads on. A witness pair exchanges ${witnessPerSecond} messages per second at QoS 1 all the time; its latency is compared with that before the flood. Of QoS 0 messages to the frozen one some may be dropped; of QoS 1 none.`,
+  about: `A subscriber stops reading; ${jamMib} MiB of large messages fill the buffers of its connection; then ${messages} messages of ${payloadBytes} B are sent to it at ${floodPerSecond}/s before it reads on. A witness pair exchanges ${witnessPerSecond} messages per second at QoS 1 all the time; its latency is compared with that before the flood. Of QoS 0 messages to the frozen one some may be dropped; of QoS 1 none.`,
   rows: [
     { figure: 'quietP50Ms', label: 'witness before: p50', unit: 'ms' },
     { figure: 'quietP99Ms', label: 'witness before: p99', unit: 'ms' },
@@ -69,10 +70,6 @@ async function run(broker: RunningBroker): Promise<Figures> {
   }
 }
 
-type Witness = Readonly<{ publisher: Publisher; ledger: Ledger; latency: Latency }>
-type Flood = Readonly<{ name: string; qos: Qos; freezes: boolean }>
-type Outcome = Percentiles & Readonly<{ growthMib: number; lost: number }>
-
 function figuresOf(name: string, outcome: Outcome, quiet: Percentiles): Figures {
   return {
     [`${name}P50Ms`]: outcome.p50Ms,
@@ -80,91 +77,4 @@ function figuresOf(name: string, outcome: Outcome, quiet: Percentiles): Figures 
     [`${name}Slower`]: outcome.p99Ms / quiet.p99Ms,
     [`${name}GrowthMib`]: outcome.growthMib,
   }
-}
-
-async function connectWitness(crowd: Crowd): Promise<Witness> {
-  const ledger = new Ledger()
-  const latency = new Latency()
-  const subscriber = await crowd.connect({
-    clientId: 'bench-witness-sub',
-    receiver: {
-      onPublish(bytes, payloadAt) {
-        ledger.take(sequenceAt(bytes, payloadAt))
-        latency.add(ageUsAt(bytes, payloadAt))
-      },
-    },
-  })
-  await subscriber.subscribe('bench/witness', 1)
-  const publisher = await connectPublisher(crowd, 'bench/witness', 1)
-  return { publisher, ledger, latency }
-}
-
-/** At QoS 0 nothing tells the publisher of progress, so its whole flood fits in its ring. */
-async function connectPublisher(crowd: Crowd, topic: string, qos: Qos): Promise<Publisher> {
-  const own: { publisher: Publisher | null } = { publisher: null }
-  const client = await crowd.connect({
-    clientId: `bench-pub-${topic}`,
-    receiver: { onPuback: (packetId) => own.publisher?.acknowledge(packetId) },
-  })
-  const publisher = new Publisher(client, { id: 0, topic, qos, window: qos === 1 ? window : messages })
-  own.publisher = publisher
-  return publisher
-}
-
-async function flood(broker: RunningBroker, crowd: Crowd, witness: Witness, options: Flood): Promise<Outcome> {
-  const topic = `bench/frozen/${options.name}`
-  const ledger = new Ledger()
-  const target = await connectTarget(crowd, topic, options, ledger)
-  const publisher = await connectPublisher(crowd, topic, options.qos)
-  if (options.freezes) target.freeze()
-  witness.latency.take()
-  const rssBefore = broker.rss()
-  let highest = rssBefore
-  await paceBoth(witness, publisher, () => {
-    highest = Math.max(highest, broker.rss())
-  })
-  const latency = witness.latency.take()
-  target.thaw()
-  await untilDone(
-    () => ledger.received >= messages,
-    () => ledger.received,
-    options.qos === 0 ? 1000 : 5000,
-  )
-  highest = Math.max(highest, broker.rss())
-  return { ...latency, growthMib: (highest - rssBefore) / 1024 / 1024, lost: ledger.lost(messages) }
-}
-
-async function connectTarget(crowd: Crowd, topic: string, options: Flood, ledger: Ledger): Promise<MqttClient> {
-  const client = await crowd.connect({
-    clientId: `bench-${options.name}`,
-    receiver: { onPublish: (bytes, payloadAt) => ledger.take(sequenceAt(bytes, payloadAt)) },
-  })
-  await client.subscribe(topic, options.qos)
-  return client
-}
-
-/** Flood and witness at their rates until all messages are sent; looks at the memory twenty times a second. */
-async function paceBoth(witness: Witness, publisher: Publisher, look: () => void): Promise<void> {
-  publisher.limit = messages
-  let due = 0
-  let ticks = 0
-  const send = (count: number): void => {
-    const before = ticks
-    ticks += count
-    due += count
-    due -= publisher.fill(due)
-    witness.publisher.fill(crossings(before, ticks, floodPerSecond / witnessPerSecond))
-    if (crossings(before, ticks, floodPerSecond / 20) > 0) look()
-  }
-  await pace(floodPerSecond, messages / floodPerSecond, send)
-  const isSent = (): boolean => {
-    publisher.fill()
-    return publisher.sent >= messages
-  }
-  await untilDone(isSent, () => publisher.sent)
-}
-
-/** How many multiples of `step` lie in (from, to]. */
-function crossings(from: number, to: number, step: number): number {
-  return Math.floor(to / step) - Math.floor(from / step)
 }

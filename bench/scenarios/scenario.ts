@@ -31,6 +31,7 @@ export const steadyRows: readonly Row[] = [
   { figure: 'rate', label: 'delivered per second', unit: '/s' },
   { figure: 'brokerBusy', label: 'broker, share of its CPU', unit: '%' },
   { figure: 'generatorBusy', label: 'generator, share of its CPU', unit: '%' },
+  { figure: 'othersBusy', label: 'everything else on the machine, share of one CPU', unit: '%' },
 ]
 
 /** One row for all that must not happen. */
