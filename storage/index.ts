@@ -1,0 +1,66 @@
+// The store: one dialect, whether the database is ours or another's.
+import type { Config } from '../broker/config.ts'
+import type { Logger } from '../broker/log.ts'
+import type { Store } from '../broker/stores.ts'
+import { type Purpose, startEmbedded } from './embedded.ts'
+import type { Endpoint } from './endpoint.ts'
+import { useExternal } from './external.ts'
+import { migrate } from './migrate.ts'
+import { type Database, openDatabase, type Statement } from './postgres.ts'
+import { createAccountStore } from './sql/accounts.ts'
+import { createArchiveStore } from './sql/archive.ts'
+import { createChangeStore } from './sql/changes.ts'
+import { createQueueRemoval } from './sql/queue-removal.ts'
+import { createQueueStore } from './sql/queues.ts'
+import { createSecretStore } from './sql/secrets.ts'
+import { createSessionStore } from './sql/sessions.ts'
+import { StoreStartError } from './start-error.ts'
+
+export { StoreStartError }
+
+export type StoreOptions = Readonly<{
+  config: Pick<Config, 'dataDir' | 'database'>
+  logger: Logger
+  purpose: Purpose
+}>
+
+const PING: Statement = { name: 'ping', text: 'SELECT 1 AS alive' }
+
+/** Starts the embedded database, or connects to the configured one, and brings it up to date. @throws StoreStartError */
+export async function openStore({ config, logger, purpose }: StoreOptions): Promise<Store> {
+  const { url, binDir } = config.database
+  const endpoint =
+    url === null ? await startEmbedded({ dataDir: config.dataDir, binDir, logger, purpose }) : await useExternal(url)
+  try {
+    await migrate(endpoint.config)
+  } catch (error) {
+    await endpoint.close()
+    throw error instanceof StoreStartError ? error : migrationFault(error)
+  }
+  return createStore(endpoint, openDatabase(endpoint, logger))
+}
+
+function migrationFault(error: unknown): StoreStartError {
+  const reason = error instanceof Error ? error.message : String(error)
+  return new StoreStartError(`The database cannot be brought up to date: ${reason}`, { cause: error })
+}
+
+function createStore(endpoint: Endpoint, db: Database): Store {
+  const removal = createQueueRemoval(db.pipelined())
+  let closed: Promise<void> | null = null
+  return {
+    accounts: createAccountStore(db),
+    archive: createArchiveStore(db, db.pipelined()),
+    sessions: createSessionStore(db, removal),
+    queues: createQueueStore(db, db.pipelined(), removal),
+    changes: createChangeStore(db),
+    secrets: createSecretStore(db),
+    async ping() {
+      await db.query(PING, [])
+    },
+    close() {
+      closed ??= db.close().then(() => endpoint.close())
+      return closed
+    },
+  }
+}

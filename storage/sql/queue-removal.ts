@@ -1,0 +1,80 @@
+// What leaves the queues of plain topics. All of it runs on one connection, one statement after the other: two that each
+// took one of a body's last two references at the same time would both leave the body behind.
+import type { QueueStore } from '../../broker/stores.ts'
+import type { Connection, Statement } from '../postgres.ts'
+
+/** `d` answers the positions whose references went, `gone` says of a reference still seen here that it went, too. */
+function removeBodies(gone: string): string {
+  return `DELETE FROM queue_bodies AS b USING (SELECT DISTINCT position FROM d) AS d WHERE b.position = d.position
+    AND NOT EXISTS (SELECT FROM queue_references AS q WHERE q.position = b.position AND NOT (${gone}))`
+}
+
+const ACKNOWLEDGE: Statement = {
+  name: 'queue-acknowledge',
+  text: `WITH
+  v AS MATERIALIZED (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS v(session, head)),
+  d AS (
+    DELETE FROM queue_references AS r USING v WHERE r.session = v.session AND r.position <= v.head RETURNING r.position)
+  ${removeBodies('EXISTS (SELECT FROM v WHERE v.session = q.session AND q.position <= v.head)')}`,
+}
+
+const REMOVE_SESSIONS: Statement = {
+  name: 'queue-remove-sessions',
+  text: `WITH d AS (DELETE FROM queue_references WHERE session = ANY ($1::bigint[]) RETURNING position)
+  ${removeBodies('q.session = ANY ($1::bigint[])')}`,
+}
+
+const TRIM: Statement = {
+  name: 'queue-trim',
+  text: `WITH
+  s AS MATERIALIZED (SELECT id, head FROM sessions WHERE id = $1 FOR NO KEY UPDATE),
+  cut AS MATERIALIZED (
+    SELECT r.position FROM s JOIN queue_references AS r ON r.session = s.id AND r.position > s.head
+    ORDER BY r.position DESC OFFSET $2 LIMIT 1),
+  d AS (
+    DELETE FROM queue_references AS r USING cut WHERE r.session = $1 AND r.position <= cut.position RETURNING r.position),
+  n AS MATERIALIZED (
+    SELECT count(*) AS dropped, coalesce(sum(octet_length(b.payload)), 0)::bigint AS bytes
+    FROM d JOIN s ON d.position > s.head JOIN queue_bodies AS b ON b.position = d.position),
+  b AS (${removeBodies('q.session = $1')}),
+  u AS (UPDATE sessions AS w SET head = cut.position FROM cut WHERE w.id = $1)
+  SELECT coalesce((SELECT position FROM cut), (SELECT head FROM s), 0) AS head, n.dropped, n.bytes FROM n`,
+}
+
+/** References without session, and bodies without reference, that an unclean stop has left. */
+const SWEEP_REFERENCES: Statement = {
+  name: 'queue-sweep-references',
+  text: `DELETE FROM queue_references WHERE session IN (
+    SELECT session FROM (SELECT DISTINCT session FROM queue_references) AS r
+    WHERE NOT EXISTS (SELECT FROM sessions AS s WHERE s.id = r.session))`,
+}
+const SWEEP_BODIES: Statement = {
+  name: 'queue-sweep-bodies',
+  text: `DELETE FROM queue_bodies AS b
+  WHERE NOT EXISTS (SELECT FROM queue_references AS r WHERE r.position = b.position)`,
+}
+
+export interface QueueRemoval extends Pick<QueueStore, 'acknowledge' | 'trim'> {
+  removeSessions(ids: readonly number[]): Promise<void>
+  sweep(): Promise<void>
+}
+
+/** `remover` is a connection for this alone. */
+export function createQueueRemoval(remover: Connection): QueueRemoval {
+  return {
+    async acknowledge(heads) {
+      if (heads.size > 0) await remover.query(ACKNOWLEDGE, [[...heads.keys()], [...heads.values()]])
+    },
+    async trim(session, keep) {
+      const [row] = await remover.query<{ head: number; dropped: number; bytes: number }>(TRIM, [session, keep])
+      return { head: row?.head ?? 0, dropped: row?.dropped ?? 0, droppedBytes: row?.bytes ?? 0 }
+    },
+    async removeSessions(ids) {
+      await remover.query(REMOVE_SESSIONS, [ids])
+    },
+    async sweep() {
+      await remover.query(SWEEP_REFERENCES, [])
+      await remover.query(SWEEP_BODIES, [])
+    },
+  }
+}

@@ -1,0 +1,112 @@
+// Plain topics: publications that wait for persistent sessions, and retained messages.
+import type { Queued, Queueing, QueueStore, Retained } from '../../broker/stores.ts'
+import type { Connection, Statement } from '../postgres.ts'
+import type { QueueRemoval } from './queue-removal.ts'
+
+/** Arrays of arrays must be square in SQL, so subscription ids travel as text. */
+const APPEND: Statement = {
+  name: 'queue-append',
+  text: `WITH
+  b AS (
+    INSERT INTO queue_bodies (position, topic, payload, properties, expires_at)
+    SELECT position, topic, payload, properties, to_timestamp(expires_at / 1000.0)
+    FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[])
+      AS v(position, topic, payload, properties, expires_at)
+    ON CONFLICT DO NOTHING)
+  INSERT INTO queue_references (session, position, retain, subscription_ids)
+  SELECT session, position, retain, ids::bigint[]
+  FROM unnest($6::bigint[], $7::bigint[], $8::boolean[], $9::text[]) AS v(session, position, retain, ids)
+  ON CONFLICT DO NOTHING`,
+}
+
+const APPEND_RETAINED: Statement = {
+  name: 'queue-append-retained',
+  text: APPEND.text.replace(
+    'WITH',
+    `WITH
+  x AS (
+    DELETE FROM retained AS t USING unnest($10::text[]) AS v(topic) WHERE text_key(t.topic) = text_key(v.topic)),
+  y AS (
+    INSERT INTO retained (topic, payload, properties, qos, expires_at)
+    SELECT topic, payload, properties, qos, to_timestamp(expires_at / 1000.0)
+    FROM unnest($11::text[], $12::bytea[], $13::bytea[], $14::smallint[], $15::bigint[])
+      AS v(topic, payload, properties, qos, expires_at)
+    ORDER BY topic
+    ON CONFLICT (text_key(topic)) DO UPDATE SET (payload, properties, qos, expires_at) =
+      (excluded.payload, excluded.properties, excluded.qos, excluded.expires_at)),`,
+  ),
+}
+
+const READ: Statement = {
+  name: 'queue-read',
+  text: `SELECT r.position, b.topic, b.payload, b.properties,
+    floor(extract(epoch FROM b.expires_at) * 1000)::bigint AS "expiresAt", r.retain,
+    r.subscription_ids AS "subscriptionIds"
+  FROM queue_references AS r JOIN queue_bodies AS b ON b.position = r.position
+  WHERE r.session = $1 AND r.position > $2 ORDER BY r.position LIMIT $3`,
+}
+
+const LAST_POSITION: Statement = {
+  name: 'queue-last-position',
+  text: `SELECT greatest(
+    (SELECT coalesce(max(position), 0) FROM queue_bodies), (SELECT coalesce(max(head), 0) FROM sessions)) AS position`,
+}
+
+const RETAINED: Statement = {
+  name: 'queue-retained',
+  text: `SELECT topic, payload, properties, qos, floor(extract(epoch FROM expires_at) * 1000)::bigint AS "expiresAt"
+  FROM retained`,
+}
+
+/** `writer` is pipelined: the next batch may be sent before the last one is committed. */
+export function createQueueStore(db: Connection, writer: Connection, removal: QueueRemoval): QueueStore {
+  return {
+    async append(queue, retained) {
+      if (queue.length === 0 && retained.length === 0) return
+      const values = queueColumns(queue)
+      if (retained.length === 0) await writer.query(APPEND, values)
+      else await writer.query(APPEND_RETAINED, [...values, ...retainedColumns(retained)])
+    },
+    async read(session, after, limit) {
+      return db.query<Queued>(READ, [session, after, limit])
+    },
+    acknowledge: removal.acknowledge,
+    trim: removal.trim,
+    async lastPosition() {
+      const [row] = await db.query<{ position: number }>(LAST_POSITION, [])
+      return row?.position ?? 0
+    },
+    retained: () => db.query<Retained>(RETAINED, []),
+  }
+}
+
+function queueColumns(queue: readonly Queueing[]): readonly unknown[][] {
+  const references = queue.flatMap(({ position, references }) =>
+    references.map((reference) => ({ position, ...reference })),
+  )
+  return [
+    queue.map((body) => body.position),
+    queue.map((body) => body.topic),
+    queue.map((body) => body.payload),
+    queue.map((body) => body.properties),
+    queue.map((body) => body.expiresAt),
+    references.map((reference) => reference.session),
+    references.map((reference) => reference.position),
+    references.map((reference) => reference.retain),
+    references.map((reference) => `{${reference.subscriptionIds.join(',')}}`),
+  ]
+}
+
+/** Of several for one topic the last one counts. */
+function retainedColumns(retained: readonly Retained[]): readonly unknown[][] {
+  const latest = [...new Map(retained.map((message) => [message.topic, message])).values()]
+  const kept = latest.filter((message) => message.payload.length > 0)
+  return [
+    latest.filter((message) => message.payload.length === 0).map((message) => message.topic),
+    kept.map((message) => message.topic),
+    kept.map((message) => message.payload),
+    kept.map((message) => message.properties),
+    kept.map((message) => message.qos),
+    kept.map((message) => message.expiresAt),
+  ]
+}

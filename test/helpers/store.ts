@@ -1,0 +1,104 @@
+// A store on a scratch data folder, with its own embedded database: one per test file.
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createLogger } from '../../broker/log.ts'
+import type { Account, Appending, Store } from '../../broker/stores.ts'
+import type { Verifiers } from '../../broker/types.ts'
+import { openStore } from '../../storage/index.ts'
+
+export type ScratchFolder = Readonly<{ path: string; remove: () => Promise<void> }>
+
+/** A folder that is made anew; everybody may pass through it, so that root's database can run as `nobody`. */
+export async function scratchFolder(): Promise<ScratchFolder> {
+  const path = await mkdtemp(join(tmpdir(), 'clearbox-test-'))
+  await chmod(path, 0o711)
+  return { path, remove: () => rm(path, { recursive: true, force: true }) }
+}
+
+export type ScratchStore = Readonly<{
+  store: Store
+  dataDir: string
+  /** Closes the store, stops its database and removes the folder. */
+  close: () => Promise<void>
+}>
+
+export async function openScratchStore(): Promise<ScratchStore> {
+  const folder = await scratchFolder()
+  const dataDir = join(folder.path, 'data')
+  const store = await openEmbeddedStore(dataDir)
+  return {
+    store,
+    dataDir,
+    async close() {
+      await store.close()
+      await folder.remove()
+    },
+  }
+}
+
+export function openEmbeddedStore(
+  dataDir: string,
+  purpose: 'broker' | 'tool' = 'broker',
+  binDir: string | null = null,
+): Promise<Store> {
+  return openStore({ config: { dataDir, database: { url: null, binDir } }, logger: createLogger('silent'), purpose })
+}
+
+/** Good for being stored and read, not for a login. */
+export function someVerifiers(): Verifiers {
+  const verifier = (size: number) => ({
+    salt: randomBytes(16),
+    iterations: 10_000,
+    storedKey: randomBytes(size),
+    serverKey: randomBytes(size),
+  })
+  return { 'SCRAM-SHA-1': verifier(20), 'SCRAM-SHA-256': verifier(32) }
+}
+
+let names = 0
+
+/** An account with a name of its own. */
+export async function someAccount(store: Store): Promise<Account> {
+  names += 1
+  const name = `user${names}-${randomBytes(4).toString('hex')}`
+  const account = await store.accounts.create({
+    name,
+    role: 'user',
+    plainTopics: 'all',
+    verifiers: someVerifiers(),
+  })
+  if (account === null) throw new Error(`The name ${name} is taken.`)
+  return account
+}
+
+/** A message from one account to another, with the fields that a test cares about. */
+export function someMessage(sender: number, receiver: number, fields: Partial<Appending> = {}): Appending {
+  return {
+    id: someId(),
+    kind: 'message',
+    sender,
+    receiver,
+    device: 'phone',
+    toResource: null,
+    oid: null,
+    hash: null,
+    xid: null,
+    ref: null,
+    body: { format: 'json', text: '{"text":"hi"}' },
+    text: 'hi',
+    ttl: null,
+    ...fields,
+  }
+}
+
+// RFC 9562 §5.7
+function someId(): string {
+  const bytes = randomBytes(16)
+  bytes.writeUIntBE(Date.now(), 0, 6)
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6)
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
+  const hex = bytes.toString('hex')
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+}
