@@ -15,7 +15,7 @@ export type TopicKind =
 export type FilterKind =
   | Readonly<{ kind: 'plain' }>
   | Readonly<{ kind: 'streams'; views: readonly View[] }>
-  | Readonly<{ kind: 'refused'; reason: 0x87 | 0x8f | 0x9e }>
+  | Readonly<{ kind: 'refused'; reason: 0x87 | 0x8f | 0x97 | 0x9e }>
 
 const plain = { kind: 'plain' } as const
 const closed = { kind: 'closed' } as const

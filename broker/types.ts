@@ -109,6 +109,11 @@ export interface ReceiptSink {
 
 /** The one door for chat: policy, then id, then the batch. */
 export interface Admission {
+  /**
+   * Milliseconds until this account's quota lets it send again; 0: now. A stream over it is read no faster, HTTP answers
+   * 429; nothing is refused or lost for it (DESIGN §2).
+   */
+  delayMs(account: number): number
   admit(message: Message, sink: ReceiptSink, token: number): void
 }
 
@@ -132,14 +137,16 @@ export interface FollowingSession {
 export interface Follower {
   readonly owner: number
   readonly view: View
+  /** The last seq that was delivered, or that the view leaves out. */
+  readonly cursor: number
   /** The session has room again. */
   resume(): void
   close(): void
 }
 
 export interface Followers {
-  /** Starts behind `after` (a seq), or at the head. Entries come in order of `seq`, each once, without gaps in the view. */
-  follow(session: FollowingSession, owner: number, view: View, after: number | 'head'): Follower
+  /** Starts behind `after`. Entries come in order of `seq`, each once, without gaps in the view. */
+  follow(session: FollowingSession, owner: number, view: View, after: number): Follower
   /** The highest seq that any chat device of the account has taken (DESIGN §5, account position). Written behind. */
   acknowledged(account: number, seq: number): void
   /** Where a first chat device begins: behind the account position, at most the newest `limit` received messages. */

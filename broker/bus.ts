@@ -1,0 +1,70 @@
+// Hot path (bench: p2p, fan-out): publish of plain topics, for every border.
+import { BrokerError } from './errors.ts'
+import type { Publication } from './publication.ts'
+import { durable, type Queue, type Waiter } from './queue.ts'
+import type { RetainedMessages } from './retained.ts'
+import type { Router } from './router.ts'
+import type { Route, Target } from './routes.ts'
+import type { Retained } from './stores.ts'
+import type { ReceiptSink } from './types.ts'
+
+export type Bus = Readonly<{
+  /**
+   * Routes a publication that is lent for this call. Settles the receipt when it is durable: at once when no persistent
+   * session queues it and it is not retained, else at the commit. It never waits for a subscriber. QoS 0 has no receipt:
+   * its token is -1.
+   */
+  publish(publication: Publication, sink: ReceiptSink, token: number): void
+}>
+
+export function createBus(deps: Readonly<{ router: Router; queue: Queue; retained: RetainedMessages }>): Bus {
+  const { router, queue, retained } = deps
+
+  function publish(publication: Publication, sink: ReceiptSink, token: number): void {
+    const route = router.route(publication.topic)
+    if (publication.qos === 0 && !publication.retain) {
+      deliver(route, publication, 0)
+    } else if (!publication.retain && route.queued.length === 0) {
+      deliver(route, publication, 0)
+      sink.settle(token, durable)
+    } else {
+      publishDurably(route, publication, sink, token)
+    }
+  }
+
+  function publishDurably(route: Route, publication: Publication, sink: ReceiptSink, token: number): void {
+    const keep = publication.retain ? toRetained(publication) : null
+    if (keep !== null && !retained.set(keep)) {
+      if (token >= 0) sink.settle(token, new BrokerError('quota', 'The store of retained messages is full.'))
+      return
+    }
+    const waiter: Waiter = publication.qos > 0 ? { sink, token } : null
+    const queued = publication.qos > 0 ? withoutPublisher(route.queued, publication) : []
+    let position = 0
+    if (queued.length > 0) position = queue.enqueue(publication, queued, keep, waiter)
+    else if (keep !== null) queue.retain(keep, waiter)
+    else sink.settle(token, durable)
+    deliver(route, publication, position)
+  }
+
+  return { publish }
+}
+
+function deliver(route: Route, publication: Publication, position: number): void {
+  const targets = route.targets
+  for (let i = 0; i < targets.length; i++) {
+    const target = targets[i] as (typeof targets)[number]
+    target.recipient.deliver(publication, target, position)
+  }
+}
+
+function toRetained(publication: Publication): Retained {
+  const { topic, payload, properties, qos, expiresAt } = publication.kept()
+  return { topic: topic.name, payload, properties, qos, expiresAt: expiresAt || null }
+}
+
+/** No Local [MQTT-3.8.3-3]. */
+function withoutPublisher(targets: readonly Target[], { publisher }: Publication): readonly Target[] {
+  if (publisher === null || !publisher.persistent) return targets
+  return targets.filter(({ noLocal, recipient }) => !noLocal || recipient !== publisher)
+}

@@ -1,0 +1,197 @@
+// Followers: owner → sessions. Deliver if `seq` is next, else read the log from there.
+import type { Logger } from './log.ts'
+import type { MessageLog } from './message-log.ts'
+import type { ArchiveStore } from './stores.ts'
+import { createTurns, type Turns } from './turns.ts'
+import type { Follower, Followers, FollowingSession, LogEntry, Notice, View } from './types.ts'
+
+const entriesPerRead = 100
+const retryMs = 1000
+
+export type FollowersDeps = Readonly<{
+  log: MessageLog
+  positions: Pick<ArchiveStore, 'backlogStart' | 'savePositions'>
+  /** Reads at a time, per node (DESIGN §9). */
+  logReaders: number
+  logger: Logger
+}>
+
+export type FollowerHub = Followers &
+  Readonly<{
+    /** Delivers what is never stored to whom follows now. */
+    live(entry: LogEntry): void
+    /** To the account's followers of `err`; for clients without reason codes. */
+    notice(account: number, notice: Notice): void
+    /** Writes account positions that have changed. */
+    save(): Promise<void>
+  }>
+
+export function createFollowers({ log, positions, logReaders, logger }: FollowersDeps): FollowerHub {
+  const byOwner = new Map<number, Set<LogFollower>>()
+  const turns = createTurns(logReaders)
+  let changed = new Map<number, number>()
+
+  function remove(follower: LogFollower): void {
+    const followers = byOwner.get(follower.owner)
+    followers?.delete(follower)
+    if (followers?.size === 0) byOwner.delete(follower.owner)
+  }
+
+  function follow(session: FollowingSession, owner: number, view: View, after: number): Follower {
+    const follower = new LogFollower({ session, owner, view, after, log, turns, logger, onClose: remove })
+    const followers = byOwner.get(owner)
+    if (followers) followers.add(follower)
+    else byOwner.set(owner, new Set([follower]))
+    if (view !== 'err') follower.catchUp()
+    return follower
+  }
+
+  function each(owner: number, tell: (follower: LogFollower) => void): void {
+    for (const follower of byOwner.get(owner) ?? []) tell(follower)
+  }
+
+  async function save(): Promise<void> {
+    if (changed.size === 0) return
+    const saving = changed
+    changed = new Map()
+    try {
+      await positions.savePositions(saving)
+    } catch (fault) {
+      for (const [account, seq] of saving) acknowledged(account, seq)
+      throw fault
+    }
+  }
+
+  function acknowledged(account: number, seq: number): void {
+    if (seq > (changed.get(account) ?? 0)) changed.set(account, seq)
+  }
+
+  log.onAppended((entry) => each(entry.owner, (follower) => follower.offer(entry)))
+  return {
+    follow,
+    acknowledged,
+    async backlogStart(account, limit) {
+      await save()
+      return positions.backlogStart(account, limit)
+    },
+    live: (entry) => each(entry.owner, (follower) => follower.offerLive(entry)),
+    notice: (account, notice) => each(account, (follower) => follower.notice(notice)),
+    save,
+  }
+}
+
+type FollowerOptions = Readonly<{
+  session: FollowingSession
+  owner: number
+  view: View
+  after: number
+  log: MessageLog
+  turns: Turns
+  logger: Logger
+  onClose: (follower: LogFollower) => void
+}>
+
+/** `cursor` is the last seq that was delivered or is not part of the view. */
+class LogFollower implements Follower {
+  readonly owner: number
+  readonly view: View
+  cursor: number
+  private readonly options: FollowerOptions
+  private reading = false
+  /** The log has grown while it was being read. */
+  private missed = false
+  private stalled = false
+  private closed = false
+
+  constructor(options: FollowerOptions) {
+    this.options = options
+    this.owner = options.owner
+    this.view = options.view
+    this.cursor = options.after
+  }
+
+  offer(entry: LogEntry): void {
+    if (this.closed || this.stalled || this.view === 'err') return
+    if (this.reading) this.missed = true
+    else if (entry.seq === this.cursor + 1) this.give(entry)
+    else if (entry.seq > this.cursor) this.catchUp()
+  }
+
+  offerLive(entry: LogEntry): void {
+    if (!this.closed && isInView(entry, this.view)) this.options.session.deliver(this, entry)
+  }
+
+  notice(notice: Notice): void {
+    if (!this.closed && this.view === 'err') this.options.session.notice(this, notice)
+  }
+
+  resume(): void {
+    if (!this.stalled) return
+    this.stalled = false
+    this.catchUp()
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.options.onClose(this)
+  }
+
+  /** Reads the log behind the cursor until its end, or until the session is full. */
+  catchUp(): void {
+    if (this.reading || this.closed) return
+    this.reading = true
+    void this.readUntilEnd()
+      .catch((fault: unknown) => {
+        this.options.logger.warn({ err: fault }, 'a log could not be read; trying again')
+        setTimeout(() => this.catchUp(), retryMs).unref()
+      })
+      .finally(() => {
+        this.reading = false
+        // What came between the last look and now.
+        if (this.missed && !this.stalled) this.catchUp()
+      })
+  }
+
+  private async readUntilEnd(): Promise<void> {
+    const { log, turns, owner } = this.options
+    for (;;) {
+      this.missed = false
+      const entries = await turns.run(() => log.read(owner, this.cursor, entriesPerRead))
+      for (const entry of entries) if (this.closed || !this.give(entry)) return
+      if (entries.length < entriesPerRead && !this.missed) return
+    }
+  }
+
+  /** False: the session is full. */
+  private give(entry: LogEntry): boolean {
+    if (isInView(entry, this.view) && !isExpired(entry) && !this.options.session.deliver(this, entry)) {
+      this.stalled = true
+      return false
+    }
+    this.cursor = entry.seq
+    return true
+  }
+}
+
+function isInView({ owner, message: { from, to } }: LogEntry, view: View): boolean {
+  switch (view) {
+    case 'chat':
+      return true
+    case 'msg':
+      return to.id === owner
+    case 'sent':
+      return from.id === owner
+    case 'text':
+      // What others wrote: two echo scripts of one account must not loop (DESIGN §2).
+      return to.id === owner && from.id !== owner
+    case 'err':
+      return false
+  }
+  return view satisfies never
+}
+
+function isExpired({ late, message }: LogEntry): boolean {
+  const { ttl } = message.content
+  return late && ttl !== undefined && message.ts + ttl * 1000 <= Date.now()
+}

@@ -1,0 +1,71 @@
+// CONNECT: who it is, which session, what the client is told. MQTT 5 §3.1, §3.2; 3.1.1 §3.1, §3.2
+import type { Session } from '../session.ts'
+import { neverExpires } from '../sessions.ts'
+import type { Principal } from '../types.ts'
+import { createUuid } from '../uuid.ts'
+import { writeConnack } from './codec/connack.ts'
+import type { Connect, Will } from './codec/connect.ts'
+import type { Host } from './host.ts'
+import { willRefusal } from './will.ts'
+
+export type Accepted = Readonly<{
+  session: Session
+  principal: Principal
+  /** Seconds; 0: none. */
+  keepAlive: number
+  /** The client's limits; 65,535 and infinity where it has none. */
+  receiveMaximum: number
+  maxPacketBytes: number
+  will: Will | null
+  connack: Buffer
+}>
+
+const reason = {
+  clientIdInvalid: 0x85,
+  badUserNameOrPassword: 0x86,
+  notAuthorized: 0x87,
+  badAuthenticationMethod: 0x8c,
+} as const
+
+/** Logs in and opens the session. A refusal is MQTT 5's reason code. @throws when the store is away */
+export async function acceptConnect(host: Host, connect: Connect): Promise<Accepted | number> {
+  const { properties, will, level } = connect
+  if (properties.authenticationMethod !== undefined) return reason.badAuthenticationMethod // [MQTT-4.12.0-1]
+  if (connect.clientId === '' && level === 4 && !connect.cleanStart) return reason.clientIdInvalid // [MQTT-3.1.3-8]
+  const principal = await logIn(host, connect)
+  if (typeof principal === 'number') return principal
+  const refused = will && willRefusal(host, principal, will)
+  if (refused) return refused
+  const clientId = connect.clientId || createUuid() // [MQTT-3.1.3-6]
+  const expiryInterval = level === 5 ? (properties.sessionExpiryInterval ?? 0) : connect.cleanStart ? 0 : neverExpires
+  const { session, present } = await host.sessions.open(principal, clientId, {
+    clean: connect.cleanStart,
+    expiryInterval,
+  })
+  return {
+    session,
+    principal,
+    keepAlive: connect.keepAlive,
+    receiveMaximum: properties.receiveMaximum ?? 0xffff,
+    maxPacketBytes: properties.maximumPacketSize ?? Number.POSITIVE_INFINITY,
+    will,
+    connack: writeConnack(level, {
+      sessionPresent: present,
+      reasonCode: 0,
+      properties: {
+        receiveMaximum: host.limits.receiveMaximum,
+        maximumQoS: 1,
+        maximumPacketSize: host.limits.maxPacketBytes,
+        sharedSubscriptionAvailable: 0,
+        ...(connect.clientId === '' && { assignedClientIdentifier: clientId }), // [MQTT-3.2.2-16]
+      },
+    }),
+  }
+}
+
+/** `username` decides: none is anonymous, where that is allowed. */
+async function logIn(host: Host, { username, password }: Connect): Promise<Principal | number> {
+  if (username === null) return host.anonymous ?? reason.notAuthorized
+  const principal = await host.auth.password(username, password?.toString('utf8') ?? '')
+  return principal ?? reason.badUserNameOrPassword
+}

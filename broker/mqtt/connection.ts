@@ -1,0 +1,356 @@
+// One MQTT connection: its life from the first byte to the last. MQTT 5 §4.13, 3.1.1 §4.8
+import type { Socket } from 'node:net'
+import type { Publication } from '../publication.ts'
+import type { Outgoing, Transport } from '../session.ts'
+import { type Accepted, acceptConnect } from './accept.ts'
+import { readAck } from './codec/ack.ts'
+import { writeConnack } from './codec/connack.ts'
+import { connectLevel, readConnect } from './codec/connect.ts'
+import { readDisconnect, writeDisconnect } from './codec/disconnect.ts'
+import { frame } from './codec/frame.ts'
+import { Malformed, protocolError, UnsupportedVersion } from './codec/malformed.ts'
+import { type Level, packetType } from './codec/packet-type.ts'
+import { PINGRESP, readPingreq } from './codec/ping.ts'
+import { readSubscribe } from './codec/subscribe.ts'
+import { readUnsubscribe } from './codec/unsubscribe.ts'
+import { toWire } from './encode.ts'
+import type { Host } from './host.ts'
+import { Input } from './input.ts'
+import { Output } from './output.ts'
+import { PublishPath } from './publish.ts'
+import { Replay } from './replay.ts'
+import { type Answered, subscribe, unsubscribe } from './subscriptions.ts'
+import { sendWill } from './will.ts'
+
+/** Reason codes of the server's DISCONNECT that are not a packet's fault (MQTT 5 table 3-10). */
+export const closeReason = {
+  normal: 0x00,
+  unspecified: 0x80,
+  serverBusy: 0x89,
+  shuttingDown: 0x8b,
+  keepAliveTimeout: 0x8d,
+  sessionTakenOver: 0x8e,
+  administrative: 0x98,
+} as const
+
+const lingerMs = 2000
+
+export class Connection implements Transport {
+  private readonly socket: Socket
+  private readonly host: Host
+  private readonly onClose: (connection: Connection) => void
+  private readonly input: Input
+  private readonly output: Output
+  private level: Level = 4
+  private accepted: Accepted | null = null
+  private path: PublishPath | null = null
+  private replay: Replay | null = null
+  private maxPacketBytes = Number.POSITIVE_INFINITY
+  private stopWatching: () => void = () => undefined
+  /** A packet is being handled that others must wait for (CONNECT, SUBSCRIBE). */
+  private busy = false
+  /** The input waits: for `busy`, a settled publish, the quota, or its own output. */
+  private stopped = false
+  private quotaTimer: NodeJS.Timeout | null = null
+  private closing = false
+  // Counted by the sweep, once per second.
+  private active = true
+  private idleSeconds = 0
+  private loginSeconds = 0
+  private stalledSeconds = 0
+  private drainedBefore = 0
+
+  constructor(socket: Socket, host: Host, onClose: (connection: Connection) => void) {
+    this.socket = socket
+    this.host = host
+    this.onClose = onClose
+    this.input = new Input(host.limits.maxPacketBytes, (buffer, start) => this.takePacket(buffer, start))
+    this.output = new Output(socket, host.flusher, () => this.onDrained())
+    socket.on('data', (chunk: Buffer) => this.onData(chunk))
+    socket.on('end', () => this.socket.end())
+    // The reason comes with 'close'.
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.finish(false))
+    host.counters.mqttConnections++
+  }
+
+  hasRoom(): boolean {
+    return this.output.pendingBytes < this.host.limits.outputBytes
+  }
+
+  send(publication: Publication, out: Outgoing): void {
+    const wire = toWire(publication, this.level, out)
+    const length = wire.end - wire.start
+    if (length > this.maxPacketBytes) {
+      this.tooLargeForClient(out.packetId)
+      return
+    }
+    this.host.counters.mqttMessagesSent++
+    this.output.packet(wire, out.packetId)
+  }
+
+  /** Ends the connection: MQTT 5 is told the reason. The Will is sent. */
+  close(reason: number): void {
+    if (this.closing) return
+    if (this.level === 5 && this.accepted !== null) this.output.bytes(writeDisconnect(reason))
+    this.finish(false)
+  }
+
+  /** Once per second. */
+  sweep(): void {
+    const { limits } = this.host
+    this.idleSeconds = this.active || this.stopped ? 0 : this.idleSeconds + 1
+    this.active = false
+    const hasDrained = this.output.pendingBytes === 0 || this.output.drainedBytes !== this.drainedBefore
+    this.stalledSeconds = hasDrained ? 0 : this.stalledSeconds + 1
+    this.drainedBefore = this.output.drainedBytes
+    this.loginSeconds = this.accepted === null ? this.loginSeconds + 1 : 0
+    const keepAlive = this.accepted?.keepAlive ?? 0
+    if (this.loginSeconds * 1000 > limits.loginMs) this.socket.destroy()
+    else if (keepAlive > 0 && this.idleSeconds > keepAlive * 1.5)
+      this.close(closeReason.keepAliveTimeout) // [MQTT-3.1.2-22]
+    else if (this.stalledSeconds * 1000 >= limits.outputStallMs) this.socket.destroy()
+    else if ((this.path?.waiting ?? 0) > 0 && this.host.pressure.isStalled()) this.closeOverloaded()
+  }
+
+  private closeOverloaded(): void {
+    this.host.counters.overloadCloses++
+    this.close(closeReason.serverBusy)
+  }
+
+  private onData(chunk: Buffer): void {
+    this.active = true
+    this.host.counters.mqttBytesReceived += chunk.length
+    if (this.stopped || this.closing) {
+      if (!this.closing) this.input.hold(chunk)
+      return
+    }
+    this.handle(chunk)
+  }
+
+  /** Handles a chunk, or with null what was left. */
+  private handle(chunk: Buffer | null): void {
+    try {
+      if (!this.input.add(chunk)) this.stop()
+      else if (!this.hasRoom()) this.stop()
+    } catch (fault) {
+      this.fail(fault)
+    }
+  }
+
+  private stop(): void {
+    if (this.stopped || this.closing) return
+    this.stopped = true
+    this.socket.pause()
+  }
+
+  private readonly goOn = (): void => {
+    if (!this.stopped || this.busy || this.closing || this.quotaTimer !== null || !this.hasRoom()) return
+    this.stopped = false
+    this.handle(null)
+    if (!this.stopped && !this.closing) this.socket.resume()
+  }
+
+  private onDrained(): void {
+    if (this.closing) return
+    const { outputBytes } = this.host.limits
+    if (this.output.pendingBytes > outputBytes / 2) return
+    this.accepted?.session.advance()
+    if (this.stopped) this.goOn()
+  }
+
+  private takePacket(buffer: Buffer, start: number): boolean {
+    if (this.busy || this.closing) return false
+    if (this.path === null) return this.takeFirst(buffer)
+    switch (frame.type) {
+      case packetType.PUBLISH:
+        return this.path.take(buffer, start)
+      case packetType.PUBACK:
+        this.takeAck(buffer)
+        return true
+      default:
+        return this.takeOther(buffer)
+    }
+  }
+
+  private takeAck(buffer: Buffer): void {
+    const { packetId } = readAck(buffer, frame.bodyStart, frame.bodyEnd, frame.type, this.level)
+    this.accepted?.session.acknowledge(packetId)
+  }
+
+  private takeOther(buffer: Buffer): boolean {
+    const { type, bodyStart, bodyEnd } = frame
+    switch (type) {
+      case packetType.PINGREQ:
+        readPingreq(bodyStart, bodyEnd)
+        this.output.bytes(PINGRESP)
+        return true
+      case packetType.SUBSCRIBE: {
+        const packet = readSubscribe(buffer, bodyStart, bodyEnd, this.level)
+        return this.during((accepted, replay) => subscribe(this.host, accepted, this.level, packet, replay))
+      }
+      case packetType.UNSUBSCRIBE: {
+        const packet = readUnsubscribe(buffer, bodyStart, bodyEnd, this.level)
+        return this.during((accepted) => unsubscribe(this.host, accepted, this.level, packet))
+      }
+      case packetType.DISCONNECT:
+        this.takeDisconnect(buffer)
+        return true
+      case packetType.PUBREC:
+      case packetType.PUBREL:
+      case packetType.PUBCOMP:
+        readAck(buffer, bodyStart, bodyEnd, type, this.level)
+        return true
+      default:
+        throw protocolError(`A packet of type ${type} is not allowed here`) // [MQTT-3.1.0-2]
+    }
+  }
+
+  /** [MQTT-3.1.0-1] the first packet is CONNECT. */
+  private takeFirst(buffer: Buffer): boolean {
+    if (frame.type !== packetType.CONNECT) throw protocolError('The first packet is not CONNECT')
+    const { bodyStart, bodyEnd } = frame
+    this.level = connectLevel(buffer, bodyStart, bodyEnd) ?? 4
+    try {
+      const connect = readConnect(buffer, bodyStart, bodyEnd)
+      this.busy = true
+      void this.connect(connect)
+    } catch (fault) {
+      this.refuseMalformedConnect(fault)
+    }
+    return true
+  }
+
+  private async connect(connect: ReturnType<typeof readConnect>): Promise<void> {
+    try {
+      const accepted = await acceptConnect(this.host, connect)
+      if (typeof accepted === 'number') {
+        this.refuseConnect(accepted)
+        return
+      }
+      if (this.closing) {
+        await this.host.sessions.leave(accepted.session)
+        return
+      }
+      this.open(accepted)
+    } catch (fault) {
+      this.host.logger.warn({ err: fault }, 'a CONNECT failed')
+      this.refuseConnect(closeReason.serverBusy)
+    }
+  }
+
+  private open(accepted: Accepted): void {
+    const { session, principal } = accepted
+    this.accepted = accepted
+    this.maxPacketBytes = accepted.maxPacketBytes
+    this.path = new PublishPath({
+      host: this.host,
+      principal,
+      publisher: session,
+      clientId: session.clientId,
+      level: this.level,
+      output: this.output,
+      onSettled: () => {
+        if (this.stopped) queueMicrotask(this.goOn)
+      },
+      pauseFor: (ms) => this.pauseFor(ms),
+      end: (reason) => queueMicrotask(() => this.close(reason)),
+    })
+    this.replay = new Replay(session, this.host.topics)
+    this.stopWatching = this.host.auth.onEnd(principal, () => this.close(closeReason.administrative))
+    this.output.bytes(accepted.connack)
+    session.onRoom = () => {
+      session.streams?.resume()
+      this.replay?.pump()
+    }
+    session.attach(this, accepted.receiveMaximum)
+    session.streams?.open()
+    this.busy = false
+    this.goOn()
+  }
+
+  /** Runs what the packets behind it must wait for; its answer goes out, then they are handled. */
+  private during(work: (accepted: Accepted, replay: Replay) => Promise<Answered>): boolean {
+    const { accepted, replay } = this
+    if (accepted === null || replay === null) return false
+    this.busy = true
+    work(accepted, replay)
+      .then(({ answer, after }) => {
+        if (this.closing) return
+        this.busy = false
+        this.output.bytes(answer)
+        after()
+        this.goOn()
+      })
+      .catch((fault: unknown) => this.fail(fault))
+    return true
+  }
+
+  private takeDisconnect(buffer: Buffer): void {
+    const { reasonCode, properties } = readDisconnect(buffer, frame.bodyStart, frame.bodyEnd, this.level)
+    const session = this.accepted?.session
+    const { sessionExpiryInterval } = properties
+    if (session && sessionExpiryInterval !== undefined) {
+      if (session.expiryInterval === 0 && sessionExpiryInterval > 0) throw protocolError('Session expiry was 0') // [MQTT-3.14.2-2]
+      session.expiryInterval = sessionExpiryInterval
+    }
+    this.finish(reasonCode === 0) // [MQTT-3.14.4-3]: with 0 the Will is removed
+  }
+
+  private pauseFor(ms: number): void {
+    this.quotaTimer = setTimeout(() => {
+      this.quotaTimer = null
+      this.goOn()
+    }, ms)
+  }
+
+  private tooLargeForClient(packetId: number): void {
+    // [MQTT-3.1.2-25]: dropped, as if it had been sent and acknowledged.
+    this.host.counters.queueDropped++
+    if (packetId > 0) queueMicrotask(() => this.accepted?.session.acknowledge(packetId))
+  }
+
+  private refuseMalformedConnect(fault: unknown): void {
+    if (fault instanceof UnsupportedVersion) this.level = fault.answer
+    const code = fault instanceof Malformed ? fault.reason : closeReason.unspecified
+    // 3.1.1 has no answer to a malformed CONNECT but to close [MQTT-4.8.0-1].
+    if (this.level === 5 || fault instanceof UnsupportedVersion) this.refuseConnect(code)
+    else this.finish(false)
+  }
+
+  private refuseConnect(reasonCode: number): void {
+    if (this.closing) return
+    this.output.bytes(writeConnack(this.level, { sessionPresent: false, reasonCode }))
+    this.finish(false)
+  }
+
+  private fail(fault: unknown): void {
+    if (fault instanceof Malformed) {
+      this.close(fault.reason)
+      return
+    }
+    this.host.logger.error({ err: fault }, 'an MQTT packet could not be handled')
+    this.close(closeReason.unspecified)
+  }
+
+  /** Once. Writes what is left, sends the Will unless `clean`, gives the session back. */
+  private finish(clean: boolean): void {
+    if (this.closing) return
+    this.closing = true
+    this.stopWatching()
+    if (this.quotaTimer !== null) clearTimeout(this.quotaTimer)
+    this.output.flush()
+    this.socket.resume()
+    this.socket.end()
+    setTimeout(() => this.socket.destroy(), lingerMs).unref()
+    this.host.counters.mqttConnections--
+    this.onClose(this)
+    const { accepted } = this
+    if (accepted === null) return
+    accepted.session.streams?.close()
+    this.host.sessions
+      .leave(accepted.session)
+      .catch((fault: unknown) => this.host.logger.warn({ err: fault }, 'a session could not be ended'))
+    if (accepted.will !== null && !clean) sendWill(this.host, accepted, accepted.will)
+  }
+}

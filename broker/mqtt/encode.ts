@@ -1,0 +1,37 @@
+// Hot path (bench: p2p, fan-out): a publication is encoded once per (version, QoS) and its bytes are shared.
+import type { Publication, Wire } from '../publication.ts'
+import type { Outgoing } from '../session.ts'
+import type { Level } from './codec/packet-type.ts'
+import { encodePublish, forwardedProperties } from './codec/publish.ts'
+
+const none: Buffer = Buffer.alloc(0)
+
+/** The bytes for one receiver. The packet id is left to be filled in. */
+export function toWire(publication: Publication, level: Level, out: Outgoing): Wire {
+  if (out.retain || out.dup || (level === 5 && (out.subscriptionIds.length > 0 || publication.expiresAt > 0))) {
+    return encode(publication, level, out)
+  }
+  const at = (level - 4) * 2 + out.qos
+  const known = publication.wires[at] as Wire | null
+  if (known !== null) return known
+  const wire = encode(publication, level, out)
+  publication.wires[at] = wire
+  return wire
+}
+
+function encode(publication: Publication, level: Level, { qos, retain, dup, subscriptionIds }: Outgoing): Wire {
+  const { expiresAt } = publication
+  // [MQTT-3.3.2-6] the interval that is left.
+  const messageExpiryInterval = expiresAt > 0 ? Math.max(1, Math.ceil((expiresAt - Date.now()) / 1000)) : null
+  const properties =
+    level === 4 ? none : forwardedProperties(publication.properties, { subscriptionIds, messageExpiryInterval })
+  const { packet, packetIdAt } = encodePublish(level, {
+    topic: publication.topic.bytes,
+    payload: publication.payload,
+    qos,
+    retain,
+    dup,
+    properties,
+  })
+  return { bytes: packet, start: 0, end: packet.length, packetIdAt }
+}

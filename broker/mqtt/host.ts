@@ -1,0 +1,36 @@
+// What all MQTT connections of a node share. Types only.
+import type { Bus } from '../bus.ts'
+import type { Limits } from '../limits.ts'
+import type { Logger } from '../log.ts'
+import type { Counters } from '../metrics.ts'
+import type { Pressure } from '../pressure.ts'
+import type { Publication } from '../publication.ts'
+import type { RetainedMessages } from '../retained.ts'
+import type { Sessions } from '../sessions.ts'
+import type { TopicTable } from '../topic-table.ts'
+import type { Admission, Authenticator, Followers, Notice, Party, Principal } from '../types.ts'
+import type { Flusher } from './output.ts'
+
+export type Host = Readonly<{
+  domain: string
+  /** The principal of clients without a user name; null: they are refused. */
+  anonymous: Principal | null
+  auth: Pick<Authenticator, 'password' | 'onEnd'>
+  sessions: Sessions
+  topics: TopicTable
+  retained: RetainedMessages
+  bus: Bus
+  admission: Admission
+  followers: Followers
+  /** An account's last seq. */
+  head: (account: number) => Promise<number>
+  notice: (account: number, notice: Notice) => void
+  party: (id: number, name: string) => Party
+  pressure: Pressure
+  flusher: Flusher
+  /** The one publication that every PUBLISH is lent in. */
+  lent: Publication
+  limits: Limits
+  counters: Counters
+  logger: Logger
+}>

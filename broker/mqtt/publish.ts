@@ -1,0 +1,215 @@
+// Hot path (bench: p2p, fan-out): PUBLISH, parsed in the socket's chunk and handed to the bus or, at a door, to admission.
+import { BrokerError } from '../errors.ts'
+import { draftMessage, oidSchema, readDoorPayload } from '../message.ts'
+import { mayPublishPlain } from '../policy.ts'
+import type { Wire } from '../publication.ts'
+import type { Recipient, Topic } from '../routes.ts'
+import { sameBytes } from '../topic-table.ts'
+import type { Principal, Receipt, ReceiptSink } from '../types.ts'
+import { Acks } from './acks.ts'
+import { encodePuback, MAX_PUBACK_BYTES, writePuback } from './codec/ack.ts'
+import { frame } from './codec/frame.ts'
+import { Malformed, protocolError, reason } from './codec/malformed.ts'
+import type { Level } from './codec/packet-type.ts'
+import { type Publish, readPublish, readPublishProperties, splitForwarded } from './codec/publish.ts'
+import type { Host } from './host.ts'
+import type { Output } from './output.ts'
+
+const receiveMaximumExceeded = 0x93
+const noMatchingSubscribers = 0x00
+
+/** The wire of the packet that is being handled, when its bytes can go out as they came. Reused. */
+const raw: { -readonly [K in keyof Wire]: Wire[K] } = { bytes: Buffer.alloc(0), start: 0, end: 0, packetIdAt: -1 }
+
+export type PublishPathDeps = Readonly<{
+  host: Host
+  principal: Principal
+  publisher: Recipient
+  clientId: string
+  level: Level
+  output: Output
+  /** A publish was acknowledged: what stopped may go on. */
+  onSettled: () => void
+  /** Nothing more is read for so long: the account's quota (DESIGN §2). */
+  pauseFor: (ms: number) => void
+  /** The connection must end with this reason. */
+  end: (reason: number) => void
+}>
+
+/** The publishing side of one connection. */
+export class PublishPath implements ReceiptSink {
+  private readonly deps: PublishPathDeps
+  private lazyAcks: Acks | null = null
+  /** The last topic and the permission epoch in which it was allowed. */
+  private topic: Topic | null = null
+  private allowedEpoch = -1
+
+  constructor(deps: PublishPathDeps) {
+    this.deps = deps
+  }
+
+  get waiting(): number {
+    return this.lazyAcks === null ? 0 : this.lazyAcks.count
+  }
+
+  /** Handles the PUBLISH in `frame`. False: not now; the same packet is to be offered again. @throws Malformed */
+  take(buffer: Buffer, packetStart: number): boolean {
+    const { host, level } = this.deps
+    const publish = readPublish(buffer, frame, level)
+    if (publish.qos === 2) throw new Malformed(reason.qosNotSupported, 'The maximum is QoS 1') // [MQTT-3.2.2-11]
+    if (publish.qos === 1 && !this.hasPlace()) return false
+    const topic = this.topicOf(buffer, publish.topicStart, publish.topicEnd)
+    const { principal } = this.deps
+    if (this.allowedEpoch !== principal.epoch) {
+      if (topic.kind.kind === 'door' && principal.account > 0) return this.takeChat(buffer, publish, topic.kind.to)
+      if (!mayPublishPlain(principal, topic)) return this.refuse(publish, topic)
+      this.allowedEpoch = principal.epoch
+    }
+    host.counters.mqttMessagesReceived++
+    this.publishPlain(buffer, publish, topic, packetStart)
+    return true
+  }
+
+  settle(token: number, outcome: Receipt | BrokerError): void {
+    if (outcome instanceof BrokerError) {
+      this.settleRefused(token, outcome)
+      return
+    }
+    if (token < 0) return
+    this.acks.settle(token, noMatchingSubscribers, outcome.id, this.writeAck)
+    this.deps.onSettled()
+  }
+
+  private get acks(): Acks {
+    this.lazyAcks ??= new Acks(this.deps.host.limits.receiveMaximum)
+    return this.lazyAcks
+  }
+
+  /** False: the publish must wait. @throws Malformed when an MQTT 5 client exceeds the Receive Maximum that it was told */
+  private hasPlace(): boolean {
+    const { acks } = this
+    if (acks.isFull) {
+      if (this.deps.level === 5) throw new Malformed(receiveMaximumExceeded, 'More publishes than the Receive Maximum') // [MQTT-3.3.4-9]
+      return false
+    }
+    return acks.count === 0 || !this.deps.host.pressure.isFull()
+  }
+
+  private topicOf(buffer: Buffer, start: number, end: number): Topic {
+    const { topics } = this.deps.host
+    const last = this.topic
+    if (last !== null && last.generation === topics.generation() && sameBytes(last.bytes, buffer, start, end))
+      return last
+    if (start === end) throw protocolError('A topic alias was not offered') // [MQTT-3.3.2-8]
+    const topic = topics.find(buffer, start, end)
+    this.topic = topic
+    this.allowedEpoch = -1
+    return topic
+  }
+
+  private publishPlain(buffer: Buffer, publish: Publish, topic: Topic, packetStart: number): void {
+    const { host, level, publisher } = this.deps
+    const publication = host.lent
+    const qos = publish.qos as 0 | 1
+    publication.lend(topic, buffer, publish.payloadStart, publish.payloadEnd)
+    publication.qos = qos
+    publication.retain = publish.retain
+    publication.publisher = publisher
+    if (publish.propertiesEnd > publish.propertiesStart) {
+      const properties = this.properties(buffer, publish)
+      publication.properties = properties.encoded
+      if (properties.messageExpiryInterval !== null)
+        publication.expiresAt = Date.now() + properties.messageExpiryInterval * 1000
+    } else if (!publish.retain && !publish.dup) {
+      raw.bytes = buffer
+      raw.start = packetStart
+      raw.end = publish.payloadEnd
+      raw.packetIdAt = qos === 0 ? -1 : publish.topicEnd - packetStart
+      publication.wires[(level - 4) * 2 + qos] = raw
+    }
+    const token = qos === 0 ? -1 : this.acks.push(publish.packetId)
+    host.bus.publish(publication, this, token)
+  }
+
+  private properties(buffer: Buffer, publish: Publish) {
+    const forwarded = splitForwarded(readPublishProperties(buffer, publish.propertiesStart, publish.propertiesEnd))
+    if (forwarded.topicAlias > 0) throw new Malformed(reason.topicAliasInvalid, 'Topic Alias Maximum is 0') // [MQTT-3.3.2-9]
+    return forwarded
+  }
+
+  private takeChat(buffer: Buffer, publish: Publish, to: string): boolean {
+    const { host, principal, clientId } = this.deps
+    const { account, name } = principal
+    if (publish.qos === 0 && host.pressure.isFull()) {
+      host.counters.mqttQos0Dropped++
+      return true
+    }
+    const delayMs = host.admission.delayMs(account)
+    if (delayMs > 0) {
+      this.deps.pauseFor(delayMs)
+      return false
+    }
+    host.counters.mqttMessagesReceived++
+    const properties = readPublishProperties(buffer, publish.propertiesStart, publish.propertiesEnd)
+    const draft = readDoorPayload(
+      Buffer.from(buffer.subarray(publish.payloadStart, publish.payloadEnd)),
+      properties.contentType ?? null,
+    )
+    const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
+    if (draft instanceof BrokerError) {
+      this.settle(token, draft)
+      return true
+    }
+    const oid = draft.oid ?? lastUserProperty(properties.userProperties, 'cb-oid')
+    if (oid !== null && !oidSchema.safeParse(oid).success) {
+      this.settle(token, new BrokerError('bad-payload', 'cb-oid has 1 to 1,024 characters.'))
+      return true
+    }
+    const { messageExpiryInterval: ttl } = properties
+    const content = ttl === undefined || ttl === 0 ? draft.content : { ...draft.content, ttl }
+    const message = draftMessage({ ...draft, oid, content }, { from: host.party(account, name), device: clientId, to })
+    host.admission.admit(message, this, token)
+    return true
+  }
+
+  /** Policy says no: 3.1.1 has no refusal, so the client gets its ack and a notice on `err` (DESIGN §1). */
+  private refuse(publish: Publish, topic: Topic): boolean {
+    const code = topic.kind.kind === 'misspelt' ? 'bad-topic' : 'forbidden'
+    const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
+    this.settle(token, new BrokerError(code, undefined))
+    return true
+  }
+
+  private settleRefused(token: number, error: BrokerError): void {
+    const { host, principal, level } = this.deps
+    if (error.code === 'overload' || error.code === 'internal') {
+      this.deps.end(error.mqtt)
+      return
+    }
+    if (level === 4 || token < 0) {
+      host.notice(principal.account, {
+        code: error.code,
+        detail: error.message,
+        at: Date.now(),
+        topic: this.topic?.name,
+      })
+    }
+    if (token >= 0) this.acks.settle(token, error.mqtt, '', this.writeAck)
+    this.deps.onSettled()
+  }
+
+  private readonly writeAck = (packetId: number, code: number, id: string): void => {
+    const { output, level } = this.deps
+    if (level === 5 && id !== '') {
+      output.bytes(encodePuback(level, packetId, code, { userProperties: [['cb-id', id]] }))
+      return
+    }
+    const block = output.reserve(MAX_PUBACK_BYTES)
+    const { position } = output
+    output.advance(writePuback(block, position, level, packetId, code) - position)
+  }
+}
+
+function lastUserProperty(properties: readonly (readonly [string, string])[] | undefined, name: string): string | null {
+  return properties?.findLast(([key]) => key === name)?.[1] ?? null
+}

@@ -1,0 +1,58 @@
+// Retained messages for a new subscription, sent as the session has room.
+import { ownPublication } from '../publication.ts'
+import type { SubscriptionOptions } from '../routes.ts'
+import type { Origin } from '../send-window.ts'
+import type { Session } from '../session.ts'
+import type { Retained } from '../stores.ts'
+import type { TopicTable } from '../topic-table.ts'
+
+type Replayed = Readonly<{ messages: IterableIterator<Retained>; options: SubscriptionOptions }>
+
+/** A retained message has no place in a queue: its acknowledgement only frees the window. */
+const nowhere: Origin = { acknowledged: () => undefined }
+
+export class Replay {
+  private readonly session: Session
+  private readonly topics: TopicTable
+  private readonly waiting: Replayed[] = []
+  /** Read, and met a session without room. */
+  private next: Retained | null = null
+
+  constructor(session: Session, topics: TopicTable) {
+    this.session = session
+    this.topics = topics
+  }
+
+  add(messages: IterableIterator<Retained>, options: SubscriptionOptions): void {
+    this.waiting.push({ messages, options })
+    this.pump()
+  }
+
+  /** Sends until all is sent or the session has no room; then its next `onRoom` calls again. */
+  pump(): void {
+    for (let first = this.waiting[0]; first; first = this.waiting[0]) {
+      for (;;) {
+        const retained = this.next ?? first.messages.next().value
+        this.next = null
+        if (!retained) break
+        if (this.give(retained, first.options)) continue
+        this.next = retained
+        return
+      }
+      this.waiting.shift()
+    }
+  }
+
+  private give(
+    { topic, payload, properties, qos, expiresAt }: Retained,
+    { qos: granted, subscriptionId }: SubscriptionOptions,
+  ): boolean {
+    const publication = ownPublication(this.topics.named(topic), payload, qos)
+    publication.properties = properties
+    publication.expiresAt = expiresAt ?? 0
+    const subscriptionIds = subscriptionId > 0 ? [subscriptionId] : []
+    // [MQTT-3.3.1-8] it was retained, so the flag is set.
+    const entry = { publication, retain: true, subscriptionIds, origin: nowhere, place: 0 }
+    return this.session.offer(entry, qos === 1 && granted === 1 ? 1 : 0)
+  }
+}

@@ -1,0 +1,227 @@
+// The streams that a session follows (DESIGN §2): what its owner received, sent, is told; from the log, QoS at most 1.
+import { type Envelope, toEnvelope, toTextLine } from '../message.ts'
+import { ownPublication, type Publication } from '../publication.ts'
+import type { SubscriptionOptions } from '../routes.ts'
+import type { InFlight, Origin } from '../send-window.ts'
+import type { Session, StreamState } from '../session.ts'
+import type { StoredSubscription } from '../stores.ts'
+import { streamTopic } from '../topic.ts'
+import type { TopicTable } from '../topic-table.ts'
+import type { Follower, Followers, FollowingSession, LogEntry, Notice, View } from '../types.ts'
+import { encodeProperties } from './codec/properties.ts'
+
+type Filter = Readonly<{ views: readonly View[]; options: SubscriptionOptions }>
+export type StreamsDeps = Readonly<{ followers: Followers; topics: TopicTable }>
+
+const envelopeType = 'application/vnd.clearbox+json; v=1'
+const noIds: readonly number[] = []
+
+/** The followers of one session, one per stream however many filters name it. They end with its subscriptions. */
+export class SessionStreams implements StreamState {
+  private readonly session: Session
+  private readonly deps: StreamsDeps
+  private readonly filters = new Map<string, Filter>()
+  private readonly streams = new Map<View, Stream>()
+
+  constructor(session: Session, deps: StreamsDeps) {
+    this.session = session
+    this.deps = deps
+  }
+
+  has(filter: string): boolean {
+    return this.filters.has(filter)
+  }
+
+  get count(): number {
+    return this.filters.size
+  }
+
+  /** Adds or replaces a filter. A stream that is new starts behind `position`, a seq of the owner's log. */
+  add(filter: string, { views, options }: Filter, position: number): void {
+    this.filters.set(filter, { views, options })
+    for (const view of views) {
+      const stream = this.streams.get(view)
+      if (stream) stream.startBehind(position)
+      else this.streams.set(view, new Stream(this.session, view, position, this.deps))
+    }
+    this.settleOptions()
+  }
+
+  remove(filter: string): void {
+    this.filters.delete(filter)
+    const wanted = new Set([...this.filters.values()].flatMap(({ views }) => views))
+    for (const [view, stream] of this.streams) {
+      if (wanted.has(view)) continue
+      stream.close()
+      this.streams.delete(view)
+    }
+    this.settleOptions()
+  }
+
+  /** The session is online: followers start where they had come. */
+  open(): void {
+    for (const stream of this.streams.values()) stream.open()
+  }
+
+  close(): void {
+    for (const stream of this.streams.values()) stream.close()
+  }
+
+  resume(): void {
+    for (const stream of this.streams.values()) stream.resume()
+  }
+
+  positions(): ReadonlyMap<string, number> {
+    const positions = new Map<string, number>()
+    for (const [filter, { views }] of this.filters) {
+      const seqs = views.map((view) => this.streams.get(view)?.position ?? 0).filter((seq) => seq >= 0)
+      positions.set(filter, seqs.length > 0 ? Math.min(...seqs) : 0)
+    }
+    return positions
+  }
+
+  /** Overlapping filters deliver once: the best QoS, all identifiers. */
+  private settleOptions(): void {
+    for (const [view, stream] of this.streams) {
+      const options = [...this.filters.values()]
+        .filter(({ views }) => views.includes(view))
+        .map((filter) => filter.options)
+      stream.qos = options.some(({ qos }) => qos === 1) ? 1 : 0
+      stream.subscriptionIds = options.map(({ subscriptionId }) => subscriptionId).filter((id) => id > 0)
+    }
+  }
+}
+
+/** Gives a session that was read from the store its streams back. */
+export function restoreStreams(
+  session: Session,
+  stored: readonly StoredSubscription[],
+  views: (filter: string) => readonly View[],
+  deps: StreamsDeps,
+): void {
+  const streams = new SessionStreams(session, deps)
+  for (const { filter, position, ...options } of stored)
+    streams.add(filter, { views: views(filter), options }, position ?? 0)
+  session.streams = streams
+}
+
+/** One view of the owner's log for one session. */
+class Stream implements FollowingSession, Origin {
+  qos: 0 | 1 = 0
+  subscriptionIds: readonly number[] = noIds
+  private readonly session: Session
+  private readonly view: View
+  private readonly deps: StreamsDeps
+  private readonly outstanding = new Set<number>()
+  private follower: Follower | null = null
+  private start: number
+
+  constructor(session: Session, view: View, start: number, deps: StreamsDeps) {
+    this.session = session
+    this.view = view
+    this.start = start
+    this.deps = deps
+  }
+
+  /** All entries of the view up to here are acknowledged; -1 for notices, which have no place in the log. */
+  get position(): number {
+    if (this.view === 'err') return -1
+    const [first] = this.outstanding
+    return first === undefined ? (this.follower?.cursor ?? this.start) : first - 1
+  }
+
+  /** Of several stored positions the highest is right: each was acknowledged. */
+  startBehind(position: number): void {
+    if (this.follower === null && position > this.start) this.start = position
+  }
+
+  open(): void {
+    this.follower ??= this.deps.followers.follow(this, this.session.account, this.view, this.start)
+  }
+
+  close(): void {
+    if (this.follower === null) return
+    this.start = this.follower.cursor
+    this.follower.close()
+    this.follower = null
+  }
+
+  resume(): void {
+    this.follower?.resume()
+  }
+
+  deliver(_follower: Follower, entry: LogEntry): boolean {
+    const publication = this.toPublication(entry)
+    if (publication === null) return true
+    const { qos } = this
+    if (!this.session.offer(this.inFlight(publication, entry.seq), qos)) return false
+    if (qos === 1 && entry.seq > 0) this.outstanding.add(entry.seq)
+    else this.tellPosition(entry.seq)
+    return true
+  }
+
+  acknowledged(seq: number): void {
+    this.outstanding.delete(seq)
+    this.session.dirty = this.session.persistent
+    this.tellPosition(seq)
+  }
+
+  notice(_follower: Follower, notice: Notice): void {
+    const payload = Buffer.from(
+      JSON.stringify({ v: 1, kind: 'error', ...notice, at: new Date(notice.at).toISOString() }),
+    )
+    this.session.offer(this.inFlight(this.publication(payload, {}), 0), this.qos)
+  }
+
+  lost(): void {
+    this.follower = null
+  }
+
+  private inFlight(publication: Publication, place: number): InFlight {
+    return { publication, retain: false, subscriptionIds: this.subscriptionIds, origin: this, place }
+  }
+
+  /** A session that follows its own `msg` is a chat device: what it has taken is delivered (DESIGN §5). */
+  private tellPosition(seq: number): void {
+    if (this.view === 'msg' && seq > 0) this.deps.followers.acknowledged(this.session.account, seq)
+  }
+
+  /** Null: this view has nothing to show of the message. */
+  private toPublication(entry: LogEntry): Publication | null {
+    if (this.view !== 'text')
+      return this.publication(Buffer.from(envelopeJson(entry)), {
+        contentType: envelopeType,
+        userProperties: cbProperties(entry),
+      })
+    const line = toTextLine(entry)
+    return line === null ? null : this.publication(Buffer.from(line), { userProperties: cbProperties(entry) })
+  }
+
+  private publication(payload: Buffer, properties: Parameters<typeof encodeProperties>[0]): Publication {
+    const topic = this.deps.topics.named(streamTopic(this.session.accountName, this.view))
+    const publication = ownPublication(topic, payload, 1)
+    publication.properties = encodeProperties(properties)
+    return publication
+  }
+}
+
+function envelopeJson(entry: LogEntry): string {
+  const { wires } = entry.message
+  const key = `envelope:${entry.owner}`
+  const known = wires.get(key)
+  if (typeof known === 'string') return known
+  const envelope: Envelope = toEnvelope(entry)
+  const json = JSON.stringify(envelope)
+  wires.set(key, json)
+  return json
+}
+
+/** MQTT 5 receivers get the ids without parsing the payload (DESIGN §4). */
+function cbProperties({ message }: LogEntry): [string, string][] {
+  return [
+    ['cb-id', message.id],
+    ['cb-from', message.from.address],
+    ['cb-ts', new Date(message.ts).toISOString()],
+    ['cb-kind', message.kind],
+  ]
+}

@@ -1,0 +1,131 @@
+// SUBSCRIBE and UNSUBSCRIBE: plain filters go to the router, streams to followers. MQTT 5 §3.8, §3.10
+import { decideFilter } from '../policy.ts'
+import type { SubscriptionOptions } from '../routes.ts'
+import type { StoredSubscription } from '../stores.ts'
+import type { FilterKind } from '../topic.ts'
+import type { View } from '../types.ts'
+import type { Accepted } from './accept.ts'
+import type { Level } from './codec/packet-type.ts'
+import { type Subscribe, type Subscription, writeSuback } from './codec/subscribe.ts'
+import { type Unsubscribe, writeUnsuback } from './codec/unsubscribe.ts'
+import type { Host } from './host.ts'
+import type { Replay } from './replay.ts'
+import { SessionStreams } from './streams.ts'
+
+/** The answer, and what follows once it is on its way. */
+export type Answered = Readonly<{ answer: Buffer; after: () => void }>
+
+type Asked = Readonly<{ subscription: Subscription; options: SubscriptionOptions; kind: FilterKind; isNew: boolean }>
+
+const filterInvalid = 0x8f
+const quotaExceeded = 0x97
+const noSubscriptionExisted = 0x11
+const maxFilterLevels = 128
+
+/** @throws when the store is away: nothing is acknowledged then */
+export async function subscribe(
+  host: Host,
+  accepted: Accepted,
+  level: Level,
+  packet: Subscribe,
+  replay: Replay,
+): Promise<Answered> {
+  const asked = packet.subscriptions.map((subscription) => ask(host, accepted, packet, subscription))
+  const granted = asked.filter(({ kind }) => kind.kind !== 'refused')
+  const { session } = accepted
+  const hasStreams = granted.some(({ kind }) => kind.kind === 'streams')
+  // A stream's first SUBSCRIBE starts at the head (DESIGN §5).
+  const head = hasStreams ? await host.head(session.account) : 0
+  await host.sessions.keepSubscriptions(
+    session,
+    granted.map((one) => toStored(one, accepted, head)),
+    [],
+  )
+  for (const one of granted) open(host, accepted, one, head)
+  const answer = writeSuback(
+    level,
+    packet.packetId,
+    asked.map(({ kind, options }) => (kind.kind === 'refused' ? kind.reason : options.qos)),
+  )
+  return { answer, after: () => replayRetained(host, granted, replay) }
+}
+
+function ask(host: Host, { session, principal }: Accepted, packet: Subscribe, subscription: Subscription): Asked {
+  const { filter, valid, noLocal, retainAsPublished } = subscription
+  const qos = subscription.qos === 0 ? 0 : 1 // [MQTT-3.8.4-8] Maximum QoS is 1
+  const options = { qos, noLocal, retainAsPublished, subscriptionId: packet.subscriptionIdentifier } as const
+  const isNew = !session.subscriptions.has(filter) && !session.streams?.has(filter)
+  const count = session.subscriptions.size + (session.streams?.count ?? 0)
+  const isWellFormed = valid && filter.split('/', maxFilterLevels + 1).length <= maxFilterLevels
+  if (!isWellFormed) return { subscription, options, isNew, kind: { kind: 'refused', reason: filterInvalid } }
+  if (isNew && count >= host.limits.subscriptionsPerSession) {
+    return { subscription, options, isNew, kind: { kind: 'refused', reason: quotaExceeded } }
+  }
+  return { subscription, options, isNew, kind: decideFilter(principal, filter, host.domain) }
+}
+
+/** The position of a stream that is followed already stays. */
+function toStored(
+  { subscription: { filter }, options, kind, isNew }: Asked,
+  { session }: Accepted,
+  head: number,
+): StoredSubscription {
+  const position = kind.kind === 'streams' ? (isNew ? head : (session.streams?.positions().get(filter) ?? head)) : null
+  return { filter, ...options, position }
+}
+
+function open(
+  host: Host,
+  { session }: Accepted,
+  { subscription: { filter }, options, kind }: Asked,
+  head: number,
+): void {
+  if (kind.kind === 'streams') addStreams(host, session, filter, kind.views, options, head)
+  // A SUBSCRIBE to the same filter replaces the options [MQTT-3.8.4-3].
+  else host.sessions.subscribe(session, { filter, ...options, position: null })
+}
+
+function addStreams(
+  host: Host,
+  session: Accepted['session'],
+  filter: string,
+  views: readonly View[],
+  options: SubscriptionOptions,
+  head: number,
+): void {
+  const streams = session.streams instanceof SessionStreams ? session.streams : new SessionStreams(session, host)
+  session.streams = streams
+  streams.add(filter, { views, options }, head)
+  streams.open()
+}
+
+function replayRetained(host: Host, granted: readonly Asked[], replay: Replay): void {
+  for (const { subscription, options, kind, isNew } of granted) {
+    const { filter, retainHandling } = subscription
+    // [MQTT-3.3.1-9] .. [MQTT-3.3.1-11]
+    const isWanted = kind.kind === 'plain' && (retainHandling === 0 || (retainHandling === 1 && isNew))
+    if (isWanted) replay.add(host.retained.match(filter), options)
+  }
+}
+
+export async function unsubscribe(
+  host: Host,
+  { session }: Accepted,
+  level: Level,
+  packet: Unsubscribe,
+): Promise<Answered> {
+  const known = packet.filters.map(
+    (filter) => session.subscriptions.has(filter) || session.streams?.has(filter) === true,
+  )
+  await host.sessions.keepSubscriptions(
+    session,
+    [],
+    packet.filters.filter((_, i) => known[i]),
+  )
+  for (const filter of packet.filters) {
+    host.sessions.unsubscribe(session, filter)
+    session.streams?.remove(filter)
+  }
+  const codes = known.map((was) => (was ? 0 : noSubscriptionExisted))
+  return { answer: writeUnsuback(level, packet.packetId, codes), after: () => undefined }
+}

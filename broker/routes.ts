@@ -1,0 +1,48 @@
+// What the bus, the router and the sessions say to each other. Types only.
+import type { Publication } from './publication.ts'
+import type { TopicKind } from './topic.ts'
+
+export type SubscriptionOptions = Readonly<{
+  qos: 0 | 1
+  noLocal: boolean
+  retainAsPublished: boolean
+  /** 0: none. */
+  subscriptionId: number
+}>
+
+/** Where a plain publication goes. */
+export interface Recipient {
+  /** Has a queue in the store; never changes while it has subscriptions. */
+  readonly persistent: boolean
+  /** The session's number in the store; 0 when it is not persistent. */
+  readonly id: number
+  /**
+   * Takes a publication that is only lent for the call (`publication.kept()` to keep it). `position` is its place in the
+   * session's queue, 0 when it is not queued. Returns at once and never throws.
+   */
+  deliver(publication: Publication, target: Target, position: number): void
+}
+
+/** One recipient of a topic, whatever the number of its matching filters (overlaps deliver once). */
+export type Target = Readonly<{
+  recipient: Recipient
+  qos: 0 | 1
+  /** Every matching subscription is No Local. */
+  noLocal: boolean
+  retainAsPublished: boolean
+  subscriptionIds: readonly number[]
+}>
+
+/** `targets` for live delivery; `queued` are those among them that keep QoS 1 messages in the queue store. */
+export type Route = Readonly<{ targets: readonly Target[]; queued: readonly Target[] }>
+
+/** One known topic, interned: compared by identity. `generation` tells whether the table still knows this one. */
+export type Topic = {
+  readonly name: string
+  readonly bytes: Buffer
+  readonly kind: TopicKind
+  readonly generation: number
+  /** Good while `routeEpoch` is the router's epoch. */
+  route: Route | null
+  routeEpoch: number
+}

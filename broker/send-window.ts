@@ -1,0 +1,79 @@
+// Hot path (bench: p2p QoS 1): packet ids, and what is sent and not yet acknowledged.
+import type { Publication } from './publication.ts'
+
+/** One QoS 1 message on its way to a client. */
+export type InFlight = Readonly<{
+  publication: Publication
+  retain: boolean
+  subscriptionIds: readonly number[]
+  /** Told of the acknowledgement; `place` is a queue position or a seq. */
+  origin: Origin
+  place: number
+}>
+
+export interface Origin {
+  acknowledged(place: number, publication: Publication): void
+}
+
+/** A clean session forgets its messages with its connection, so nothing is kept for them. */
+export const forgettable: unique symbol = Symbol('forgettable')
+type Slot = InFlight | typeof forgettable | null
+
+/** Packet ids 1..size, handed out in turn; an id is free again once it is acknowledged [MQTT-2.2.1-4]. */
+export class SendWindow {
+  /** Index 0 is never used. */
+  private readonly slots: Slot[]
+  private readonly free: Uint16Array
+  private nextFree = 0
+  private used = 0
+  private readonly sent: number[] = []
+  /** At most this many; the client's Receive Maximum may lower it. */
+  limit: number
+
+  constructor(size: number) {
+    this.limit = size
+    this.slots = new Array<Slot>(size + 1).fill(null)
+    this.free = Uint16Array.from({ length: size }, (_, i) => i + 1)
+  }
+
+  get isFull(): boolean {
+    return this.used >= this.limit
+  }
+
+  /** Takes a packet id; the window is not full. */
+  take(entry: InFlight | typeof forgettable): number {
+    const id = this.free[this.nextFree] as number
+    this.nextFree = this.nextFree + 1 === this.free.length ? 0 : this.nextFree + 1
+    this.used++
+    this.slots[id] = entry
+    if (entry !== forgettable) this.sent.push(id)
+    return id
+  }
+
+  /** Frees the id. Null: nothing is in flight under it. */
+  release(id: number): Slot {
+    const entry = this.slots[id] ?? null
+    if (entry === null) return null
+    this.slots[id] = null
+    let at = this.nextFree - this.used
+    if (at < 0) at += this.free.length
+    this.free[at] = id
+    this.used--
+    if (entry !== forgettable) this.forget(id)
+    return entry
+  }
+
+  /** What is kept in flight, in the order of sending, for a client that comes back [MQTT-4.4.0-1]. */
+  *unacknowledged(): IterableIterator<readonly [id: number, entry: InFlight]> {
+    for (const id of this.sent) {
+      const entry = this.slots[id]
+      if (entry && entry !== forgettable) yield [id, entry]
+    }
+  }
+
+  private forget(id: number): void {
+    // Clients acknowledge in order [MQTT-4.6.0-2], so it is nearly always the first.
+    const at = this.sent.indexOf(id)
+    if (at >= 0) this.sent.splice(at, 1)
+  }
+}

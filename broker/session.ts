@@ -1,0 +1,302 @@
+// Hot path (bench: p2p, fan-out): one MQTT session and what it is owed.
+import { Backlog } from './backlog.ts'
+import type { Limits } from './limits.ts'
+import type { Counters } from './metrics.ts'
+import type { Publication } from './publication.ts'
+import type { Recipient, SubscriptionOptions, Target } from './routes.ts'
+import { forgettable, type InFlight, type Origin, SendWindow } from './send-window.ts'
+
+/** The connection that a session has now. */
+export interface Transport {
+  /** Its output is below the limit. */
+  hasRoom(): boolean
+  send(publication: Publication, out: Outgoing): void
+  /** Another connection has taken the session over, or it was ended. */
+  close(reason: number): void
+}
+
+/** How one copy of a publication goes out. `packetId` is 0 at QoS 0. */
+export type Outgoing = Readonly<{
+  qos: 0 | 1
+  retain: boolean
+  dup: boolean
+  packetId: number
+  subscriptionIds: readonly number[]
+}>
+
+/** The streams that a session follows; they outlive its connections. */
+export interface StreamState {
+  has(filter: string): boolean
+  remove(filter: string): void
+  readonly count: number
+  /** The session is online: they deliver. */
+  open(): void
+  close(): void
+  /** There is room again. */
+  resume(): void
+  /** Acknowledged up to this seq, by filter. */
+  positions(): ReadonlyMap<string, number>
+}
+
+/** Reads on for a session that is behind: from its queue in the store. */
+export type ReadOn = (session: Session) => void
+
+export type SessionDeps = Readonly<{ limits: Limits; counters: Counters; readOn: ReadOn }>
+
+/** Key of a session: nobody takes over another account's (DESIGN §3). */
+export const sessionKey = (account: number, clientId: string) => `${account}/${clientId}`
+
+export type SessionIdentity = Readonly<{
+  account: number
+  accountName: string
+  clientId: string
+  id: number
+  epoch: number
+  /** Seconds; 0xFFFFFFFF never ends. */
+  expiryInterval: number
+}>
+
+const noIds: readonly number[] = []
+
+/**
+ * Subscriptions, the send window, and the queue's cursor. A persistent session reads QoS 1 messages from its queue
+ * whenever it could not take one live (`behind`); a clean one has a bounded backlog in memory.
+ */
+export class Session implements Recipient, Origin {
+  /** 0 for anonymous. */
+  readonly account: number
+  readonly accountName: string
+  readonly clientId: string
+  readonly persistent: boolean
+  /** Number and fencing epoch in the store; 0 when not persistent. */
+  readonly id: number
+  epoch: number
+  expiryInterval: number
+  /** Milliseconds since 1970; null while connected. */
+  disconnectedAt: number | null = null
+  readonly subscriptions = new Map<string, SubscriptionOptions>()
+  streams: StreamState | null = null
+  transport: Transport | null = null
+  /** Queue positions: highest that it has, highest that was sent. */
+  tail = 0
+  cursor = 0
+  queued = 0
+  queuedBytes = 0
+  behind = false
+  reading = false
+  /** Its queue has grown while it was being read. */
+  readAgain = false
+  /** Queued messages up to here may have been sent before an unclean stop: they go out with DUP. */
+  dupUpTo = 0
+  /** Called when there is room again, before the queue is read. */
+  onRoom: () => void = () => undefined
+  /** Its state differs from what the store has. */
+  dirty = false
+  private readonly outstanding = new Set<number>()
+  private readonly backlog: Backlog
+  private readonly deps: SessionDeps
+  private lazyWindow: SendWindow | null = null
+  private windowLimit: number
+  /** Somebody waits for room. */
+  private wanting = false
+
+  constructor(deps: SessionDeps, identity: SessionIdentity) {
+    this.deps = deps
+    this.account = identity.account
+    this.accountName = identity.accountName
+    this.clientId = identity.clientId
+    this.id = identity.id
+    this.epoch = identity.epoch
+    this.expiryInterval = identity.expiryInterval
+    this.persistent = identity.id > 0
+    this.windowLimit = deps.limits.sendWindow
+    this.backlog = new Backlog(deps.limits.cleanQueueMessages, deps.limits.cleanQueueBytes)
+  }
+
+  /** All queue positions up to here are acknowledged. */
+  get head(): number {
+    const [first] = this.outstanding
+    return first === undefined ? this.cursor : first - 1
+  }
+
+  private get window(): SendWindow {
+    this.lazyWindow ??= new SendWindow(this.deps.limits.sendWindow)
+    this.lazyWindow.limit = this.windowLimit
+    return this.lazyWindow
+  }
+
+  /** A connection takes the session: what was in flight goes out again with its packet ids, then what waits. */
+  attach(transport: Transport, receiveMaximum: number): void {
+    this.transport = transport
+    this.disconnectedAt = null
+    this.windowLimit = Math.min(receiveMaximum, this.deps.limits.sendWindow)
+    if (this.lazyWindow) {
+      this.lazyWindow.limit = this.windowLimit
+      for (const [packetId, entry] of this.lazyWindow.unacknowledged()) this.sendEntry(entry, packetId, true)
+    }
+    this.behind = this.tail > this.cursor
+    this.wanting = true
+    this.advance()
+  }
+
+  detach(): void {
+    this.transport = null
+    this.disconnectedAt = Date.now()
+    this.dirty = this.persistent
+  }
+
+  deliver(publication: Publication, target: Target, position: number): void {
+    if (target.noLocal && publication.publisher === this) return
+    const retain = target.retainAsPublished && publication.retain
+    if (publication.qos === 0 || target.qos === 0) this.deliverQos0(publication, retain, target.subscriptionIds)
+    else if (this.persistent) this.deliverQueued(publication, target, retain, position)
+    else this.deliverClean(publication, target, retain)
+  }
+
+  /** Sends a message that has its own origin (a stream, a retained message). False: no room; `onRoom` follows. */
+  offer(entry: InFlight, qos: 0 | 1): boolean {
+    if (this.transport === null) return false
+    if (!this.transport.hasRoom() || (qos === 1 && this.window.isFull)) {
+      this.wanting = true
+      return false
+    }
+    if (qos === 1) this.sendEntry(entry, this.window.take(entry), false)
+    else
+      this.transport.send(entry.publication, {
+        qos: 0,
+        retain: entry.retain,
+        dup: false,
+        packetId: 0,
+        subscriptionIds: entry.subscriptionIds,
+      })
+    return true
+  }
+
+  /** PUBACK. False: nothing is in flight under this id. */
+  acknowledge(packetId: number): boolean {
+    const entry = this.lazyWindow === null ? null : this.lazyWindow.release(packetId)
+    if (entry === null) return false
+    if (entry !== forgettable) entry.origin.acknowledged(entry.place, entry.publication)
+    if (this.wanting) this.advance()
+    return true
+  }
+
+  /** Origin of what comes from its own queue. */
+  acknowledged(position: number, publication: Publication): void {
+    this.outstanding.delete(position)
+    this.countQueued(-1, publication.start - publication.end)
+    this.dirty = true
+  }
+
+  /** There may be room: what waits goes out, oldest kind first. */
+  advance(): void {
+    this.wanting = false
+    this.drainBacklog()
+    this.onRoom()
+    if (this.behind && this.transport?.hasRoom() && !this.window.isFull) this.deps.readOn(this)
+    else if (this.behind) this.wanting = true
+  }
+
+  /** A message read from the queue. False: no room; it is read again later. */
+  takeQueued(publication: Publication, out: Pick<Outgoing, 'retain' | 'subscriptionIds'>, position: number): boolean {
+    const sent = this.offer({ publication, ...out, origin: this, place: position }, 1)
+    if (sent) {
+      this.cursor = position
+      this.outstanding.add(position)
+    }
+    return sent
+  }
+
+  /** A queued message that is not worth sending any more. */
+  skipQueued(position: number, bytes: number): void {
+    this.cursor = position
+    this.countQueued(-1, -bytes)
+    this.dirty = true
+  }
+
+  /** The oldest of a full queue were dropped: all up to `head`. */
+  dropQueued(head: number, messages: number, bytes: number): void {
+    if (head > this.cursor) this.cursor = head
+    this.countQueued(-messages, -bytes)
+    this.dirty = true
+  }
+
+  countQueued(messages: number, bytes: number): void {
+    this.queued += messages
+    this.queuedBytes += bytes
+  }
+
+  private deliverQos0(publication: Publication, retain: boolean, subscriptionIds: readonly number[]): void {
+    const transport = this.transport
+    if (transport === null) return
+    if (!transport.hasRoom()) {
+      this.deps.counters.mqttQos0Dropped++
+      return
+    }
+    transport.send(
+      publication,
+      retain || subscriptionIds.length > 0 ? { ...plainQos0, retain, subscriptionIds } : plainQos0,
+    )
+  }
+
+  private deliverClean(publication: Publication, target: Target, retain: boolean): void {
+    const transport = this.transport
+    if (transport === null) return
+    const { subscriptionIds } = target
+    const window = this.window
+    if (this.backlog.length > 0 || window.isFull || !transport.hasRoom()) {
+      this.wanting = true
+      const dropped = this.backlog.push({ publication: publication.kept(), retain, subscriptionIds })
+      this.deps.counters.queueDropped += dropped
+      return
+    }
+    plainQos1.packetId = window.take(forgettable)
+    transport.send(
+      publication,
+      retain || subscriptionIds.length > 0 ? { ...plainQos1, retain, subscriptionIds } : plainQos1,
+    )
+  }
+
+  private deliverQueued(publication: Publication, target: Target, retain: boolean, position: number): void {
+    this.tail = position
+    this.countQueued(1, publication.end - publication.start)
+    if (this.behind || this.transport === null || this.reading) {
+      this.behind = true
+      return
+    }
+    const entry = { publication: publication.kept(), retain, subscriptionIds: target.subscriptionIds }
+    if (!this.takeQueued(entry.publication, entry, position)) this.behind = true
+  }
+
+  private drainBacklog(): void {
+    while (this.backlog.length > 0) {
+      if (this.transport === null || !this.transport.hasRoom() || this.window.isFull) {
+        this.wanting = true
+        return
+      }
+      const { publication, retain, subscriptionIds } = this.backlog.shift() as NonNullable<ReturnType<Backlog['shift']>>
+      this.transport.send(publication, {
+        qos: 1,
+        retain,
+        dup: false,
+        packetId: this.window.take(forgettable),
+        subscriptionIds,
+      })
+    }
+  }
+
+  private sendEntry(entry: InFlight, packetId: number, again: boolean): void {
+    const dup = again || (entry.origin === this && entry.place <= this.dupUpTo)
+    this.transport?.send(entry.publication, {
+      qos: 1,
+      retain: entry.retain,
+      dup,
+      packetId,
+      subscriptionIds: entry.subscriptionIds,
+    })
+  }
+}
+
+// The two usual ways out, reused so that no object is made per message.
+const plainQos0: Outgoing = Object.freeze({ qos: 0, retain: false, dup: false, packetId: 0, subscriptionIds: noIds })
+const plainQos1 = { qos: 1 as const, retain: false, dup: false, packetId: 0, subscriptionIds: noIds }

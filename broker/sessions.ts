@@ -1,0 +1,214 @@
+// All MQTT sessions of this node: opening, taking over, leaving, expiring, and writing their state behind.
+import type { Limits } from './limits.ts'
+import type { Logger } from './log.ts'
+import type { Counters } from './metrics.ts'
+import type { Queue } from './queue.ts'
+import type { Router } from './router.ts'
+import { type ReadOn, Session, sessionKey } from './session.ts'
+import type { QueueStore, SessionState, SessionStore, StoredSession, StoredSubscription } from './stores.ts'
+import type { Principal } from './types.ts'
+
+/** Session expiry that never ends [MQTT-3.1.2.11.2]. */
+export const neverExpires = 0xffffffff
+const takenOver = 0x8e
+
+export type OpenOptions = Readonly<{ clean: boolean; expiryInterval: number }>
+
+export type SessionsDeps = Readonly<{
+  store: SessionStore
+  queues: QueueStore
+  router: Router
+  queue: Queue
+  readOn: ReadOn
+  limits: Limits
+  counters: Counters
+  logger: Logger
+  /** Gives a session that is read from the store its streams back. */
+  restoreStreams: (session: Session, subscriptions: readonly StoredSubscription[]) => void
+  /** Tells the account that its queue overflowed. */
+  onOverflow: (session: Session, dropped: number) => void
+}>
+
+export type Sessions = Readonly<{
+  load(): Promise<void>
+  /** Opens or resumes; an older connection of the same session is closed first with 0x8E. */
+  open(
+    principal: Principal,
+    clientId: string,
+    options: OpenOptions,
+  ): Promise<Readonly<{ session: Session; present: boolean }>>
+  /** The connection is gone. A session with expiry 0 ends. */
+  leave(session: Session): Promise<void>
+  subscribe(session: Session, subscription: StoredSubscription): void
+  unsubscribe(session: Session, filter: string): void
+  /** Persists subscriptions of a persistent session, before they are acknowledged. */
+  keepSubscriptions(session: Session, added: readonly StoredSubscription[], removed: readonly string[]): Promise<void>
+  /** Once per second: ends expired sessions, trims full queues. */
+  sweep(): void
+  /** Writes what has changed. */
+  save(): Promise<void>
+  count(): number
+}>
+
+export function createSessions(deps: SessionsDeps): Sessions {
+  const { store, queues, router, limits, logger } = deps
+  const byKey = new Map<string, Session>()
+  const byId = new Map<number, Session>()
+  const opening = new Map<string, Promise<unknown>>()
+  const trimming = new Set<Session>()
+
+  function register(session: Session): void {
+    byKey.set(sessionKey(session.account, session.clientId), session)
+    if (session.id > 0) byId.set(session.id, session)
+  }
+
+  function forget(session: Session): void {
+    for (const filter of session.subscriptions.keys()) router.remove(session, filter)
+    session.subscriptions.clear()
+    const key = sessionKey(session.account, session.clientId)
+    if (byKey.get(key) === session) byKey.delete(key)
+    byId.delete(session.id)
+  }
+
+  async function end(session: Session): Promise<void> {
+    forget(session)
+    if (session.id > 0) await store.remove([session.id])
+  }
+
+  function restore(stored: StoredSession): void {
+    const { account, accountName, clientId, id, expiryInterval } = stored
+    const session = new Session(deps, { account, accountName, clientId, id, epoch: 0, expiryInterval })
+    session.cursor = stored.head
+    session.tail = Math.max(stored.tail, stored.head)
+    session.countQueued(stored.queued, stored.queuedBytes)
+    session.behind = session.tail > session.cursor
+    // It was online at an unclean stop: what it had may have been sent.
+    if (stored.disconnectedAt === null) session.dupUpTo = session.tail
+    session.disconnectedAt = stored.disconnectedAt ?? Date.now()
+    session.dirty = stored.disconnectedAt === null
+    for (const subscription of stored.subscriptions)
+      if (subscription.position === null) addSubscription(session, subscription)
+    const streams = stored.subscriptions.filter(({ position }) => position !== null)
+    if (streams.length > 0) deps.restoreStreams(session, streams)
+    register(session)
+  }
+
+  function addSubscription(session: Session, { filter, position, ...options }: StoredSubscription): void {
+    session.subscriptions.set(filter, options)
+    router.add(session, filter, options)
+  }
+
+  function hasExpired(session: Session): boolean {
+    if (session.disconnectedAt === null || session.expiryInterval === neverExpires) return false
+    return session.disconnectedAt + session.expiryInterval * 1000 <= Date.now()
+  }
+
+  async function openNow(principal: Principal, clientId: string, options: OpenOptions) {
+    const existing = byKey.get(sessionKey(principal.account, clientId))
+    existing?.transport?.close(takenOver)
+    // Closing ended it when it had expiry 0.
+    let kept = existing && byKey.get(sessionKey(principal.account, clientId)) === existing ? existing : undefined
+    if (kept && (options.clean || hasExpired(kept))) {
+      await end(kept)
+      kept = undefined
+    }
+    if (!kept) return { session: await create(principal, clientId, options), present: false }
+    const { epoch } = await store.open(principal.account, clientId, options.expiryInterval, false)
+    kept.epoch = epoch
+    kept.expiryInterval = options.expiryInterval
+    kept.disconnectedAt = null
+    return { session: kept, present: true }
+  }
+
+  async function create(principal: Principal, clientId: string, { expiryInterval }: OpenOptions): Promise<Session> {
+    const { account, name } = principal
+    const stored = expiryInterval > 0 ? await store.open(account, clientId, expiryInterval, true) : { id: 0, epoch: 0 }
+    const session = new Session(deps, { account, accountName: name, clientId, ...stored, expiryInterval })
+    register(session)
+    return session
+  }
+
+  async function trim(session: Session): Promise<void> {
+    const keep = Math.floor(
+      Math.min(limits.queueMessages, session.queued * (limits.queueBytes / Math.max(session.queuedBytes, 1))) * 0.95,
+    )
+    const { head, dropped, droppedBytes } = await queues.trim(session.id, Math.min(keep, session.queued))
+    session.dropQueued(head, dropped, droppedBytes)
+    deps.counters.queueDropped += dropped
+    if (dropped > 0) deps.onOverflow(session, dropped)
+  }
+
+  function sweep(): void {
+    for (const session of byKey.values()) {
+      if (hasExpired(session))
+        void end(session).catch((fault: unknown) => logger.warn({ err: fault }, 'an expired session stays for now'))
+      const isFull = session.queued > limits.queueMessages || session.queuedBytes > limits.queueBytes
+      if (!isFull || trimming.has(session)) continue
+      trimming.add(session)
+      trim(session)
+        .catch((fault: unknown) => logger.warn({ err: fault }, 'a full queue could not be trimmed'))
+        .finally(() => trimming.delete(session))
+    }
+  }
+
+  async function save(): Promise<void> {
+    const dirty = [...byId.values()].filter((session) => session.dirty)
+    if (dirty.length === 0) return
+    const states = dirty.map(toState)
+    for (const session of dirty) session.dirty = false
+    try {
+      await store.save(states)
+      await queues.acknowledge(new Map(states.map(({ id, head }) => [id, head])))
+    } catch (fault) {
+      for (const session of dirty) session.dirty = true
+      throw fault
+    }
+  }
+
+  deps.queue.onCommitted((ids) => {
+    for (const id of ids) {
+      const session = byId.get(id)
+      if (session?.behind && session.transport !== null) session.advance()
+    }
+  })
+
+  return {
+    async load() {
+      for (const stored of await store.all()) restore(stored)
+    },
+    async open(principal, clientId, options) {
+      const key = sessionKey(principal.account, clientId)
+      const before = opening.get(key)
+      const turn = (before ?? Promise.resolve())
+        .catch(() => undefined)
+        .then(() => openNow(principal, clientId, options))
+      opening.set(key, turn)
+      try {
+        return await turn
+      } finally {
+        if (opening.get(key) === turn) opening.delete(key)
+      }
+    },
+    async leave(session) {
+      session.detach()
+      if (session.expiryInterval === 0) await end(session)
+    },
+    subscribe: addSubscription,
+    unsubscribe(session, filter) {
+      if (session.subscriptions.delete(filter)) router.remove(session, filter)
+    },
+    async keepSubscriptions(session, added, removed) {
+      if (!session.persistent) return
+      if (removed.length > 0) await store.unsubscribe(session.id, session.epoch, removed)
+      if (added.length > 0) await store.subscribe(session.id, session.epoch, added)
+    },
+    sweep,
+    save,
+    count: () => byKey.size,
+  }
+}
+
+function toState(session: Session): SessionState {
+  const { id, epoch, head, expiryInterval, disconnectedAt } = session
+  return { id, epoch, head, expiryInterval, disconnectedAt, positions: session.streams?.positions() ?? new Map() }
+}

@@ -1,0 +1,83 @@
+// Hot path (bench: p2p, fan-out): topics interned by their bytes; no string is made for a topic already known.
+import type { Topic } from './routes.ts'
+import { classifyTopic } from './topic.ts'
+
+export type TopicTable = Readonly<{
+  /** Finds or interns the topic at `start`..`end`; `check` throws when a new topic's bytes are not a valid name. */
+  find(buffer: Buffer, start: number, end: number): Topic
+  /** The topic if it is known, for invalidation. */
+  known(name: string): Topic | null
+  /** Finds or interns by name. The name is valid. */
+  named(name: string): Topic
+  /** Raised when the table was emptied: topics of older generations are no longer told of changes. */
+  generation(): number
+}>
+
+export type TopicTableOptions = Readonly<{
+  domain: string
+  maxTopics: number
+  check: (buffer: Buffer, start: number, end: number) => void
+}>
+
+/** FNV-1a over the bytes. */
+function hashBytes(buffer: Buffer, start: number, end: number): number {
+  let hash = 0x811c9dc5
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (buffer[i] as number), 0x01000193)
+  return hash | 0
+}
+
+export function sameBytes(a: Buffer, b: Buffer, start: number, end: number): boolean {
+  if (a.length !== end - start) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[start + i]) return false
+  return true
+}
+
+/** At `maxTopics` the whole table is emptied: what is in use comes back at its next publish. */
+export function createTopicTable({ domain, maxTopics, check }: TopicTableOptions): TopicTable {
+  let buckets = new Map<number, Topic[]>()
+  let count = 0
+  let generation = 1
+
+  function lookup(hash: number, buffer: Buffer, start: number, end: number): Topic | null {
+    const bucket = buckets.get(hash)
+    if (bucket === undefined) return null
+    for (const topic of bucket) if (sameBytes(topic.bytes, buffer, start, end)) return topic
+    return null
+  }
+
+  function add(hash: number, source: Buffer): Topic {
+    if (count >= maxTopics) {
+      buckets = new Map()
+      count = 0
+      generation++
+    }
+    const bytes = Buffer.from(source)
+    const name = bytes.toString('utf8')
+    const topic: Topic = { name, bytes, kind: classifyTopic(name, domain), generation, route: null, routeEpoch: 0 }
+    const bucket = buckets.get(hash)
+    if (bucket) bucket.push(topic)
+    else buckets.set(hash, [topic])
+    count++
+    return topic
+  }
+
+  return {
+    find(buffer, start, end) {
+      const hash = hashBytes(buffer, start, end)
+      const known = lookup(hash, buffer, start, end)
+      if (known !== null) return known
+      check(buffer, start, end)
+      return add(hash, buffer.subarray(start, end))
+    },
+    known(name) {
+      const bytes = Buffer.from(name)
+      return lookup(hashBytes(bytes, 0, bytes.length), bytes, 0, bytes.length)
+    },
+    named(name) {
+      const bytes = Buffer.from(name)
+      const hash = hashBytes(bytes, 0, bytes.length)
+      return lookup(hash, bytes, 0, bytes.length) ?? add(hash, bytes)
+    },
+    generation: () => generation,
+  }
+}
