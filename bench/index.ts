@@ -82,6 +82,7 @@ function report(chosen: readonly Scenario[], runs: readonly Run[], options: Opti
   if (options.write) writeFileSync(reportFile, toMarkdown(sections, heading))
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 try {
   const args = process.argv.slice(2)
   if (args.includes('--help')) process.stdout.write(`${usage}\n`)

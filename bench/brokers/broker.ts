@@ -68,6 +68,9 @@ export async function startProcess(
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
   await once(child, 'spawn')
+  const endWithUs = (): boolean => child.kill()
+  process.once('exit', endWithUs)
+  child.once('exit', () => process.off('exit', endWithUs))
   const isAlive = (): boolean => child.exitCode === null && child.signalCode === null
   return {
     child,
