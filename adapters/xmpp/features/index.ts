@@ -1,0 +1,50 @@
+// The features in their order: within a phase, and on offer to a client.
+import type { Counters } from '../../../broker/metrics.ts'
+import type { Authenticator } from '../../../broker/types.ts'
+import type { ClientSession, Feature, Resources, StreamFeature } from '../feature.ts'
+import { toMessage } from '../map.ts'
+import { sanitise } from '../sanitise.ts'
+import { session, sessionOffer } from './rfc3921-session.ts'
+import { createBind } from './rfc6120-bind.ts'
+import { createSasl } from './rfc6120-sasl.ts'
+import { startTls } from './rfc6120-starttls.ts'
+import { createMessages } from './rfc6121-message.ts'
+import { createPresence } from './rfc6121-presence.ts'
+import { roster } from './rfc6121-roster.ts'
+import { disco } from './xep0030-disco.ts'
+import { ping } from './xep0199-ping.ts'
+import { delay } from './xep0203-delay.ts'
+import { stanzaIds } from './xep0359-stanza-ids.ts'
+
+type Deps = Readonly<{
+  authenticator: Authenticator
+  counters: Counters
+  /** Prepared. */
+  domain: string
+  resources: Resources
+}>
+
+export function createStreamFeatures({ authenticator, counters, domain, resources }: Deps): readonly StreamFeature[] {
+  return [startTls, createSasl({ authenticator, counters, domain }), createBind({ resources }), sessionOffer]
+}
+
+export function createFeatures({ domain, resources }: Pick<Deps, 'domain' | 'resources'>): readonly Feature[] {
+  return [
+    session,
+    roster,
+    createPresence({ resources, sanitise: (element) => sanitise(element, domain) }),
+    createMessages({
+      domain,
+      resources,
+      toMessage: (stanza, from) => toMessage(stanza, senderOf(from, domain), domain),
+    }),
+    disco,
+    ping,
+    delay,
+    stanzaIds,
+  ]
+}
+
+function senderOf({ principal: { account, name }, jid, lang }: ClientSession, domain: string) {
+  return { party: { id: account, name, address: `${name}@${domain}` }, resource: jid.resource, lang }
+}

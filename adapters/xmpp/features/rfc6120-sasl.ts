@@ -1,0 +1,136 @@
+// RFC 6120 §6: SASL Negotiation  https://www.rfc-editor.org/rfc/rfc6120#section-6
+import { toAccountName } from '../../../broker/account-name.ts'
+import { BrokerError } from '../../../broker/errors.ts'
+import type { Counters } from '../../../broker/metrics.ts'
+import { TransientStoreError } from '../../../broker/stores.ts'
+import type { Authenticator, Principal } from '../../../broker/types.ts'
+import { type Element, el, textOf } from '../element.ts'
+import type { ClientStream, StreamFeature } from '../feature.ts'
+import { readPlain } from '../sasl/plain.ts'
+import { type SaslCondition, SaslFault } from '../sasl/sasl-fault.ts'
+import { createScram, type Scram } from '../sasl/scram.ts'
+
+const ns = 'urn:ietf:params:xml:ns:xmpp-sasl'
+/** §6.4.5: at least two, at most five. */
+const maxTries = 3
+const maxTokenLength = 4096
+
+type Deps = Readonly<{
+  authenticator: Pick<Authenticator, 'password' | 'verifiers'>
+  counters: Counters
+  /** Prepared. */
+  domain: string
+}>
+
+/** What a stream is in the middle of. */
+type Exchange = { scram: Scram | null; tries: number }
+
+const mechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN'] as const
+type Mechanism = (typeof mechanisms)[number]
+
+export function createSasl({ authenticator, counters, domain }: Deps): StreamFeature {
+  const exchanges = new WeakMap<ClientStream, Exchange>()
+
+  async function begin(element: Element, exchange: Exchange): Promise<Outcome> {
+    const mechanism = mechanisms.find((name) => name === element.attrs.mechanism)
+    if (mechanism === undefined) throw new SaslFault('invalid-mechanism')
+    const initial = readToken(element)
+    if (mechanism === 'PLAIN') return takePlain(initial)
+    exchange.scram = createScram(mechanism, (username) => authenticator.verifiers(username))
+    // §6.4.2: without an initial response the mechanism is asked to begin.
+    return initial === null ? { challenge: '' } : step(initial, exchange)
+  }
+
+  async function takePlain(initial: Buffer | null): Promise<Outcome> {
+    if (initial === null) throw new SaslFault('malformed-request')
+    const { authzid, username, password } = readPlain(initial)
+    const principal = await authenticator.password(username, password)
+    if (principal === null) throw new SaslFault('not-authorized')
+    requireOwnName(authzid, principal, domain)
+    return { principal, data: null }
+  }
+
+  async function step(token: Buffer, exchange: Exchange): Promise<Outcome> {
+    if (exchange.scram === null) throw new SaslFault('malformed-request')
+    const result = await exchange.scram.take(token)
+    if ('challenge' in result) return result
+    if (result.principal === null) {
+      counters.loginFailures++
+      throw new SaslFault('not-authorized')
+    }
+    requireOwnName(result.authzid, result.principal, domain)
+    return { principal: result.principal, data: result.data }
+  }
+
+  async function advance(stream: ClientStream, element: Element): Promise<void> {
+    const exchange = exchanges.get(stream) ?? { scram: null, tries: 0 }
+    exchanges.set(stream, exchange)
+    try {
+      const outcome = await answer(element, exchange)
+      if ('challenge' in outcome) return stream.send(el('challenge', ns, {}, toToken(outcome.challenge)))
+      exchanges.delete(stream)
+      if (stream.hasMore) return stream.fail('policy-violation', 'Nothing may follow before the login is answered.')
+      stream.authenticate(
+        outcome.principal,
+        el('success', ns, {}, ...(outcome.data === null ? [] : [toToken(outcome.data)])),
+      )
+    } catch (error) {
+      exchange.scram = null
+      exchange.tries++
+      stream.send(el('failure', ns, {}, el(conditionOf(error), ns)))
+      if (exchange.tries >= maxTries) stream.fail('policy-violation', 'Too many attempts to log in.')
+    }
+  }
+
+  function answer(element: Element, exchange: Exchange): Promise<Outcome> {
+    if (element.name === 'auth') return begin(element, exchange)
+    if (element.name === 'abort') throw new SaslFault('aborted')
+    return step(readToken(element) ?? Buffer.alloc(0), exchange)
+  }
+
+  return {
+    name: 'sasl',
+    spec: 'RFC 6120 §6',
+    version: '2011-03',
+    offer(stream) {
+      if (!stream.secure || stream.principal !== null) return undefined
+      return el('mechanisms', ns, {}, ...mechanisms.map((name: Mechanism) => el('mechanism', ns, {}, name)))
+    },
+    onElement(stream, element) {
+      if (element.ns !== ns || !['auth', 'response', 'abort'].includes(element.name)) return false
+      if (stream.principal !== null) return false
+      if (stream.secure) return advance(stream, element).then(() => true)
+      stream.send(el('failure', ns, {}, el('encryption-required', ns))) // §6.5.4
+      return true
+    },
+  }
+}
+
+type Outcome = Readonly<{ challenge: string }> | Readonly<{ principal: Principal; data: string | null }>
+
+/** §6.3.8: acting for another account is not offered. */
+function requireOwnName(authzid: string, principal: Principal, domain: string): void {
+  if (authzid !== '' && toAccountName(authzid, domain) !== principal.name) throw new SaslFault('invalid-authzid')
+}
+
+/** §6.4.2: base64, `=` for an empty token. Null: there is none. */
+function readToken(element: Element): Buffer | null {
+  const text = textOf(element).trim()
+  if (text === '') return null
+  if (text === '=') return Buffer.alloc(0)
+  if (text.length > maxTokenLength) throw new SaslFault('malformed-request')
+  const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)
+  if (!isBase64) throw new SaslFault('incorrect-encoding')
+  return Buffer.from(text, 'base64')
+}
+
+function toToken(text: string): string {
+  return Buffer.from(text).toString('base64')
+}
+
+function conditionOf(error: unknown): SaslCondition {
+  if (error instanceof SaslFault) return error.condition
+  if (error instanceof TransientStoreError) return 'temporary-auth-failure'
+  if (error instanceof BrokerError && error.code === 'overload') return 'temporary-auth-failure'
+  throw error
+}

@@ -1,0 +1,278 @@
+// RFC 6120 §4: XML Streams  https://www.rfc-editor.org/rfc/rfc6120#section-4
+// One connection: its streams one after the other, in at the pace of the store and out at the pace of the peer.
+import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { type SecureContext, TLSSocket } from 'node:tls'
+import type { Limits } from '../../broker/limits.ts'
+import type { Logger } from '../../broker/log.ts'
+import type { Counters } from '../../broker/metrics.ts'
+import type { Authenticator, Principal } from '../../broker/types.ts'
+import { clientNs, type Element, el, toXml } from './element.ts'
+import type { ClientStream, StreamCondition, StreamFeature } from './feature.ts'
+import { checkHeader, headerOf, streamNs, toStreamError } from './header.ts'
+import { createInbox, type Inbox } from './inbox.ts'
+import { createOutput, type Output } from './output.ts'
+import type { Router } from './router.ts'
+import type { Binding, Session } from './session.ts'
+import { isStanzaName } from './stanza.ts'
+import { createXmlReader, XmlFault, type XmlReader } from './xml.ts'
+
+const maxBytesBefore = 10 * 1024
+const maxBytesAfter = 256 * 1024
+const closingMs = 5000
+
+export type StreamDeps = Readonly<{
+  /** Prepared. */
+  domain: string
+  secureContext: () => SecureContext
+  limits: Limits
+  counters: Counters
+  logger: Logger
+  authenticator: Pick<Authenticator, 'onEnd'>
+  features: readonly StreamFeature[]
+  router: Router
+  /** Registers the session; an older one with the same address is ended first. */
+  openSession(binding: Binding): Session
+  closeSession(session: Session): void
+  onClose(stream: Stream): void
+}>
+
+type State = 'opening' | 'open' | 'closing' | 'closed'
+
+export class Stream implements ClientStream {
+  principal: Principal | null = null
+  session: Session | null = null
+  readonly #deps: StreamDeps
+  readonly #output: Output
+  readonly #inbox: Inbox
+  #socket: Socket
+  #reader: XmlReader
+  #state: State = 'opening'
+  #hasHeader = false
+  #lang: string | null = null
+  #forgetEnd = () => {}
+  /** When the connection was made, then when it began to close. */
+  #since = performance.now()
+
+  constructor(deps: StreamDeps, socket: Socket) {
+    this.#deps = deps
+    this.#socket = socket
+    this.#output = createOutput(socket, deps.limits.outputBytes, () => this.#onDrain())
+    this.#inbox = createInbox({
+      isBlocked: (item) => this.#isBlocked(item),
+      onIdle: () => this.#regulate(),
+      onFault: (error) => {
+        deps.logger.error({ err: error }, 'an XMPP stream failed')
+        this.fail('internal-server-error')
+      },
+    })
+    this.#reader = this.#createReader()
+    socket.setNoDelay(true).setKeepAlive(true, 60_000)
+    this.#listen(socket)
+  }
+
+  get secure(): boolean {
+    return this.#socket instanceof TLSSocket
+  }
+
+  get hasMore(): boolean {
+    return this.#inbox.length > 0 || !this.#reader.atRest
+  }
+
+  send(element: Element): void {
+    if (this.#state === 'open') this.#output.write(toXml(element))
+  }
+
+  fail(condition: StreamCondition, text?: string): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return
+    if (!this.#hasHeader) this.#sendHeader(null)
+    this.#output.write(toStreamError(condition, text))
+    this.#end()
+    this.#deps.logger.debug({ condition, account: this.principal?.name }, 'XMPP stream refused')
+  }
+
+  startTls(proceed: Element): void {
+    const plain = this.#socket
+    plain.removeAllListeners('data')
+    this.send(proceed)
+    this.#output.flush()
+    const secured = new TLSSocket(plain, { isServer: true, secureContext: this.#deps.secureContext() })
+    this.#socket = secured
+    this.#output.attach(secured)
+    this.#restart()
+    this.#listen(secured)
+  }
+
+  authenticate(principal: Principal, success: Element): void {
+    this.principal = principal
+    this.#forgetEnd = this.#deps.authenticator.onEnd(principal, () => this.fail('reset', 'Log in again.'))
+    this.send(success)
+    this.#restart()
+  }
+
+  bind(resource: string): Session {
+    const { principal } = this
+    if (principal === null || this.session !== null) throw new Error('a stream binds once, after its login')
+    this.session = this.#deps.openSession({
+      principal,
+      jid: { local: principal.name, domain: this.#deps.domain, resource },
+      lang: this.#lang,
+      output: this.#output,
+      fail: (condition, text) => this.fail(condition, text),
+      onSettled: () => this.#inbox.pump(),
+    })
+    return this.session
+  }
+
+  /** Once a second. */
+  sweep(now: number): void {
+    const { loginMs, outputStallMs } = this.#deps.limits
+    const age = now - this.#since
+    const { stalledSince } = this.#output
+    const isStalled = stalledSince !== null && now - stalledSince > outputStallMs
+    if (isStalled || (this.#state === 'closing' && age > closingMs)) this.#socket.destroy()
+    else if (this.session !== null) this.session.sweep(now)
+    else if (age > loginMs) this.fail('connection-timeout', 'The login took too long.')
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  #listen(socket: Socket): void {
+    socket.on('data', (bytes: Buffer) => this.#onData(bytes))
+    socket.once('close', () => this.#onClose())
+    // 'close' follows, and that is where a connection ends.
+    socket.on('error', (error) => {
+      this.#deps.logger.debug({ err: error }, 'XMPP connection failed')
+      socket.destroy()
+    })
+  }
+
+  #createReader(): XmlReader {
+    const take = (work: () => void | Promise<void>, isMessage = false) => this.#inbox.add({ work, isMessage })
+    return createXmlReader(
+      {
+        onOpen: (root, contentNs) => take(() => this.#onHeader(root, contentNs)),
+        onElement: (element) => take(() => this.#onElement(element), element.name === 'message'),
+        onText: () => take(() => this.fail('bad-format', 'There is text between stanzas.')),
+        // Behind all that the peer said before: its goodbye is answered when that has been settled (RFC 6120 §4.4).
+        onClose: () => take(() => this.#end()),
+      },
+      this.principal === null ? maxBytesBefore : maxBytesAfter,
+    )
+  }
+
+  #onData(bytes: Buffer): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return
+    this.session?.heard()
+    try {
+      this.#reader.read(bytes)
+    } catch (fault) {
+      if (!(fault instanceof XmlFault)) throw fault
+      // Behind what was said well before it.
+      this.#inbox.add({ work: () => this.fail(fault.condition, fault.message), isMessage: false })
+    }
+    this.#inbox.pump()
+  }
+
+  #onHeader(root: Element, contentNs: string): void {
+    this.#lang = root.attrs['xml:lang'] ?? null
+    this.#state = 'open'
+    this.#sendHeader(root)
+    const wrong = checkHeader(root, contentNs, this.#deps.domain)
+    if (wrong !== null) {
+      this.fail(wrong)
+      return
+    }
+    const offers = this.#deps.features.flatMap((feature) => feature.offer(this) ?? [])
+    this.send(el('stream:features', clientNs, {}, ...offers))
+  }
+
+  #sendHeader(root: Element | null): void {
+    this.#hasHeader = true
+    this.#output.write(headerOf(this.#deps.domain, randomBytes(12).toString('base64url'), root?.attrs.from))
+  }
+
+  #onElement(element: Element): void | Promise<void> {
+    const { name, ns } = element
+    if (ns === streamNs && name === 'error') return this.#end()
+    const isStanza = isStanzaName(name)
+    if (isStanza && ns !== clientNs) return this.fail('invalid-namespace')
+    if (isStanza) this.#deps.counters.xmppStanzasReceived++
+    if (isStanza && this.session !== null) return this.#deps.router.take(element, name, this.session)
+    return this.#offerToFeatures(element, isStanza)
+  }
+
+  /** In this turn unless a feature has to wait: what follows <starttls/> in the clear must not be read before it is seen. */
+  #offerToFeatures(element: Element, isStanza: boolean, first = 0): void | Promise<void> {
+    const { features } = this.#deps
+    for (let at = first; at < features.length; at++) {
+      const taken = features[at]?.onElement(this, element)
+      if (taken === true) return
+      if (taken instanceof Promise) {
+        return taken.then((late) => (late ? undefined : this.#offerToFeatures(element, isStanza, at + 1)))
+      }
+    }
+    // RFC 6120 §4.9.3.12: stanzas come after the login and after binding (§7.1).
+    this.fail(isStanza ? 'not-authorized' : 'unsupported-stanza-type')
+  }
+
+  /** A new stream on the same connection: what belongs to the old one is forgotten. */
+  #restart(): void {
+    this.#state = 'opening'
+    this.#hasHeader = false
+    this.#reader = this.#createReader()
+  }
+
+  #end(): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return
+    if (!this.#hasHeader) this.#sendHeader(null)
+    this.#output.write('</stream:stream>')
+    this.#output.flush()
+    this.#state = 'closing'
+    this.#since = performance.now()
+    this.#leave()
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  #onClose(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#leave()
+    this.#deps.onClose(this)
+  }
+
+  #leave(): void {
+    this.#inbox.close()
+    this.#forgetEnd()
+    if (this.session !== null) this.#deps.closeSession(this.session)
+    this.session = null
+  }
+
+  #onDrain(): void {
+    this.session?.drained()
+    this.#regulate()
+  }
+
+  /** Answers are never dropped: while too many wait, or work is left over, the peer is not read. */
+  #regulate(): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return
+    if (this.#inbox.length > 0 || this.#inbox.isBusy || this.#output.isFull) this.#socket.pause()
+    else this.#socket.resume()
+  }
+
+  #isBlocked({ isMessage }: Readonly<{ isMessage: boolean }>): boolean {
+    const { session } = this
+    if (session === null) return false
+    if (!isMessage) return session.unsettled > 0
+    return session.unsettled >= this.#deps.limits.receiveMaximum || this.#isOverQuota(session)
+  }
+
+  #isOverQuota(session: Session): boolean {
+    const delayMs = session.quotaDelayMs
+    if (delayMs > 0) this.#inbox.pumpLater(delayMs)
+    return delayMs > 0
+  }
+}

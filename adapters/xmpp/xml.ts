@@ -1,0 +1,194 @@
+// RFC 6120 §11: XML Usage  https://www.rfc-editor.org/rfc/rfc6120#section-11
+// The only way that XML from the network comes in: saxes behind every guard that it lacks.
+import { TextDecoder } from 'node:util'
+import { SaxesParser, type SaxesTagNS } from 'saxes'
+import type { Element, Node } from './element.ts'
+
+const maxDepth = 64
+const maxAttributes = 64
+/** `#x10FFFF` and nothing longer. */
+const maxEntityLength = 10
+const sliceBytes = 16 * 1024
+
+export type XmlCondition = 'not-well-formed' | 'restricted-xml' | 'unsupported-encoding' | 'policy-violation'
+
+/** Why the bytes were refused, as a stream error's condition (RFC 6120 §4.9.3). */
+export class XmlFault extends Error {
+  readonly condition: XmlCondition
+
+  constructor(condition: XmlCondition, detail: string) {
+    super(detail)
+    this.name = 'XmlFault'
+    this.condition = condition
+  }
+}
+
+/** What a stream is made of. The handlers run inside `read` and must not throw. */
+export type XmlEvents = Readonly<{
+  /** `contentNs`: the default namespace that the root declares, '' for none. */
+  onOpen(root: Element, contentNs: string): void
+  onElement(element: Element): void
+  onText(): void
+  onClose(): void
+}>
+
+export interface XmlReader {
+  /** @throws XmlFault; after that the reader is dead */
+  read(bytes: Buffer): void
+  /** Nothing is half read: the last byte that counts closed a child of the root. */
+  readonly atRest: boolean
+  /** Bytes that one child of the root may take. */
+  maxElementBytes: number
+}
+
+export function createXmlReader(events: XmlEvents, maxElementBytes: number): XmlReader {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const tree = createTree(events)
+  let taken = 0
+  let fault: XmlFault | null = null
+
+  function readSlice(bytes: Buffer, limit: number): void {
+    const text = decode(decoder, bytes)
+    if (tree.atRest && isBlank(text)) return // RFC 6120 §4.6.1: white space keepalives cost nothing
+    const completed = tree.completed
+    tree.write(text)
+    taken = tree.completed === completed ? taken + bytes.length : 0
+    if (taken > limit) throw new XmlFault('policy-violation', 'An element is too large.')
+  }
+
+  return {
+    maxElementBytes,
+    get atRest() {
+      return tree.atRest
+    },
+    read(bytes) {
+      if (fault !== null) throw fault
+      try {
+        for (let at = 0; at < bytes.length; at += sliceBytes) {
+          readSlice(bytes.subarray(at, at + sliceBytes), this.maxElementBytes)
+        }
+      } catch (error) {
+        fault = toFault(error)
+        throw fault
+      }
+    },
+  }
+}
+
+/** Parses XML that this server has written. @throws XmlFault */
+export function parseXml(text: string): Element {
+  const found: Element[] = []
+  const ignore = () => undefined
+  const tree = createTree({
+    onOpen: ignore,
+    onText: ignore,
+    onClose: ignore,
+    onElement: (element) => void found.push(element),
+  })
+  try {
+    tree.write(`<x>${text}</x>`)
+  } catch (error) {
+    throw toFault(error)
+  }
+  const [element] = found
+  if (element === undefined || found.length > 1) throw new XmlFault('not-well-formed', 'Not one element.')
+  return element
+}
+
+type Open = { name: string; ns: string; attrs: Record<string, string>; children: Node[] }
+type Tree = { write(text: string): void; readonly atRest: boolean; readonly completed: number }
+
+function createTree(events: XmlEvents): Tree {
+  const parser = new SaxesParser({ xmlns: true, position: false, defaultXMLVersion: '1.0', forceXMLVersion: true })
+  const open: Open[] = []
+  let attributes = 0
+  let opening = false
+  let completed = 0
+  let endsElement = false
+
+  parser.on('xmldecl', ({ encoding }) => {
+    if (encoding !== undefined && !/^utf-?8$/i.test(encoding)) {
+      throw new XmlFault('unsupported-encoding', 'Only UTF-8 is spoken here.') // RFC 6120 §11.6
+    }
+  })
+  // RFC 6120 §11.1
+  for (const event of ['doctype', 'comment', 'processinginstruction'] as const) {
+    parser.on(event, () => {
+      throw new XmlFault('restricted-xml', `XMPP has no ${event}.`)
+    })
+  }
+  parser.on('opentagstart', () => {
+    attributes = 0
+    opening = true
+    if (open.length >= maxDepth) throw new XmlFault('policy-violation', 'Elements are nested too deep.')
+  })
+  parser.on('attribute', () => {
+    if (++attributes > maxAttributes) throw new XmlFault('policy-violation', 'An element has too many attributes.')
+  })
+  parser.on('opentag', (tag) => {
+    opening = false
+    const element: Open = { name: tag.local, ns: tag.uri, attrs: toAttributes(tag), children: [] }
+    if (open.length === 0) events.onOpen(element, tag.attributes.xmlns?.value ?? '')
+    else if (open.length > 1) open.at(-1)?.children.push(element)
+    open.push(element)
+  })
+  parser.on('closetag', () => {
+    const element = open.pop()
+    if (open.length === 0) events.onClose()
+    if (open.length !== 1 || element === undefined) return
+    completed++
+    events.onElement(element)
+  })
+  const onText = (text: string) => {
+    const parent = open.at(-1)
+    if (open.length > 1) parent?.children.push(text)
+    else if (!isBlank(text)) events.onText()
+  }
+  parser.on('text', onText)
+  parser.on('cdata', onText)
+
+  return {
+    get atRest() {
+      return endsElement && open.length === 1 && !opening
+    },
+    get completed() {
+      return completed
+    },
+    write(text) {
+      parser.write(text)
+      endsElement = /[>][ \t\r\n]*$/.test(text)
+      // A bare `&` would wait for its `;` until the size limit.
+      // biome-ignore lint/complexity/useLiteralKeys: private to saxes, and there is no other way to ask
+      if (parser['entity'].length > maxEntityLength) throw new XmlFault('not-well-formed', 'An entity has no end.')
+    },
+  }
+}
+
+/** Prefixes of attributes are declared where they are used, so that the element can move. */
+function toAttributes(tag: SaxesTagNS): Record<string, string> {
+  const attrs: Record<string, string> = Object.create(null)
+  for (const { name, prefix, uri, value } of Object.values(tag.attributes)) {
+    if (name === 'xmlns') continue
+    attrs[name] = value
+    if (prefix !== '' && prefix !== 'xml' && prefix !== 'xmlns') attrs[`xmlns:${prefix}`] = uri
+  }
+  return attrs
+}
+
+function decode(decoder: TextDecoder, bytes: Buffer): string {
+  try {
+    return decoder.decode(bytes, { stream: true })
+  } catch {
+    throw new XmlFault('not-well-formed', 'The bytes are not UTF-8.') // RFC 6120 §11.6
+  }
+}
+
+function toFault(error: unknown): XmlFault {
+  if (error instanceof XmlFault) return error
+  const detail = error instanceof Error ? error.message : 'unknown'
+  return new XmlFault(detail === 'undefined entity.' ? 'restricted-xml' : 'not-well-formed', detail)
+}
+
+function isBlank(text: string): boolean {
+  return /^[ \t\r\n]*$/.test(text)
+}
