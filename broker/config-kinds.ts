@@ -26,7 +26,21 @@ export const port: SettingKind<Port> = {
   name: 'port `0`–`65535`, or `off`',
   expected: 'a port from 0 to 65535, or off',
   schema: z.union([z.literal('off'), z.int().min(0).max(65_535)]),
-  toRaw: (written) => (typeof written === 'string' && /^\d+$/.test(written) ? Number(written) : written),
+  toRaw: toNumber,
+}
+
+export const count: SettingKind<number> = {
+  name: 'whole number from 1 to 1,000,000',
+  expected: 'a whole number from 1 to 1000000',
+  schema: z.int().min(1).max(1_000_000),
+  toRaw: toNumber,
+}
+
+export const count: SettingKind<number> = {
+  name: 'number `1`–`1000000`',
+  expected: 'a number from 1 to 1000000',
+  schema: z.int().min(1).max(1_000_000),
+  toRaw: toNumber,
 }
 
 export const onOff: SettingKind<boolean> = {
@@ -81,6 +95,10 @@ export const signingSecret: SettingKind<string | null> = {
 
 export const logLevel: SettingKind<LogLevel> = choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
 export const registration: SettingKind<'off' | 'open'> = choice(['off', 'open'])
+
+function toNumber(written: unknown): unknown {
+  return typeof written === 'string' && /^\d+$/.test(written) ? Number(written) : written
+}
 
 function choice<const T extends string>(options: readonly T[]): SettingKind<T> {
   const last = options.at(-1)

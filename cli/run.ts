@@ -1,0 +1,74 @@
+// The command line: what it takes, and the exit code that each end has.
+import { Command, CommanderError, Option } from 'commander'
+import { StoreStartError } from '../storage/start-error.ts'
+import { CliError } from './cli-error.ts'
+import { readConfig } from './read-config.ts'
+import { start } from './start.ts'
+import { addUser, changePassword } from './user.ts'
+import { readVersion } from './version.ts'
+
+/** 0: done; 1: it did not work; 2: it was not called as it must be. Never throws what a person can do something about. */
+export async function run(args: readonly string[]): Promise<number> {
+  let exitCode = 0
+  const program = createProgram((code) => {
+    exitCode = code
+  })
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    return report(error)
+  }
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof CliError || error instanceof StoreStartError) {
+    process.stderr.write(`${error.message}\n`)
+    return error instanceof CliError ? error.exitCode : 1
+  }
+  throw error
+}
+
+type Options = { config?: string; passwordStdin?: boolean; role: 'admin' | 'user' }
+
+function createProgram(end: (exitCode: number) => void): Command {
+  const program = new Command('clearbox')
+    .description('One messaging broker for MQTT, XMPP and HTTP.')
+    .version(readVersion(), '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand('help [command]', 'show the help of a command')
+    .exitOverride()
+    .showHelpAfterError('(clearbox --help shows what there is)')
+  const config = () => new Option('-c, --config <file>', 'settings (default: clearbox.yaml when it is there)')
+  const passwordStdin = () => new Option('--password-stdin', 'read the password from standard input')
+
+  program
+    .command('start')
+    .description('start the server; Ctrl-C stops it')
+    .addOption(config())
+    .action(async (options: Options) => end(await start(readConfig(options.config), options.config ?? null)))
+
+  const user = program.command('user').description('accounts; works whether or not the server runs')
+  user
+    .command('add')
+    .description('make an account; asks for the password')
+    .argument('<name>', 'alice, or alice@domain')
+    .addOption(passwordStdin())
+    .addOption(new Option('--role <role>', 'what it may do').choices(['admin', 'user']).default('user'))
+    .addOption(config())
+    .action((name: string, options: Options) => addUser(readConfig(options.config), { name, ...options }))
+  user
+    .command('passwd')
+    .description('change the password of an account; ends its connections')
+    .argument('<name>', 'alice, or alice@domain')
+    .addOption(passwordStdin())
+    .addOption(config())
+    .action((name: string, options: Options) => changePassword(readConfig(options.config), { name, ...options }))
+
+  program
+    .command('version')
+    .description('show the version')
+    .action(() => void process.stdout.write(`${readVersion()}\n`))
+  return program
+}
