@@ -1,0 +1,105 @@
+// The broker, from its parts: config → store → log → bus → mqtt → xmpp → http. It stops in reverse.
+import { setTimeout as pause } from 'node:timers/promises'
+import { createXmpp } from '../adapters/xmpp/index.ts'
+import { contentOfXml } from '../adapters/xmpp/map.ts'
+import { createHttp } from '../bridge/http.ts'
+import { openStore } from '../storage/index.ts'
+import { createAdmission } from './admit.ts'
+import { ensureAdmin } from './auth/admin.ts'
+import { anonymous, createAuthenticator } from './auth.ts'
+import { loadSecureContext } from './certificate.ts'
+import type { Config } from './config.ts'
+import { createDeviceNames } from './device-name.ts'
+import { createDirectory } from './directory.ts'
+import { createFollowers } from './follow.ts'
+import { defaultLimits, type Limits } from './limits.ts'
+import type { Logger } from './log.ts'
+import { createMessageLog } from './message-log.ts'
+import { createMetrics } from './metrics.ts'
+import { createMqttBorder } from './mqtt/border.ts'
+import { createQuota } from './quota.ts'
+import { createReadiness } from './readiness.ts'
+import { createRounds } from './rounds.ts'
+import type { Store } from './stores.ts'
+import type { Listening } from './types.ts'
+
+export type Broker = Readonly<{
+  listening: readonly Listening[]
+  /** The generated password of a new `admin` account, to be shown once; null otherwise. */
+  adminPassword: string | null
+  /** Clients told, writes flushed, database stopped. */
+  stop(): Promise<void>
+}>
+
+export type BrokerOptions = Readonly<{ config: Config; logger: Logger; limits?: Limits }>
+
+/** How long a stop waits for what is not committed; without its commit nothing of it was acknowledged. */
+const flushMs = 15_000
+
+/** @throws StoreStartError, and errors whose message is fit for the person who starts it */
+export async function startBroker({ config, logger, limits = defaultLimits }: BrokerOptions): Promise<Broker> {
+  const store = await openStore({ config, logger, purpose: 'broker' })
+  try {
+    return await startOn(store, { config, logger, limits })
+  } catch (fault) {
+    await store.close()
+    throw fault
+  }
+}
+
+async function startOn(store: Store, { config, logger, limits }: Required<BrokerOptions>): Promise<Broker> {
+  const { domain } = config
+  const metrics = createMetrics()
+  const { counters } = metrics
+  const adminPassword = await ensureAdmin(store.accounts, config.admin.password)
+  const { secureContext } = await loadSecureContext(config)
+  const auth = await createAuthenticator({ ...store, domain, jwtSecret: config.auth.jwtSecret, counters, logger })
+
+  const directory = createDirectory(store.accounts, domain)
+  const log = createMessageLog({ archive: store.archive, directory, contentOfXml, logger })
+  const followers = createFollowers({ log, positions: store.archive, logReaders: limits.logReaders, logger })
+  const quota = createQuota(config.quota)
+  const admission = createAdmission({ directory, log, quota, live: followers.live, counters })
+
+  const shared = { config, limits, counters, logger, auth, admission, followers }
+  const guest = config.mqtt.anonymous ? anonymous : null
+  const mqtt = await createMqttBorder({ ...shared, store, log, directory, anonymous: guest })
+  const publicResource = createDeviceNames(await store.secrets.getOrCreate('device-names', 32))
+  const xmpp = createXmpp({ ...shared, authenticator: auth, secureContext, publicResource })
+  const readiness = createReadiness({ pressure: mqtt.pressure, ping: store.ping })
+  const http = createHttp({ ...shared, readHistory: log.history, lookUp: directory.lookup, health: readiness, metrics })
+
+  const rounds = createRounds(
+    [
+      { name: 'sessions', everyMs: 2000, run: mqtt.sessions.save },
+      { name: 'positions', everyMs: 2000, run: followers.save },
+      { name: 'expiry', everyMs: 1000, run: async () => mqtt.sessions.sweep() },
+      { name: 'readiness', everyMs: 1000, run: readiness.check },
+      { name: 'quota', everyMs: 60_000, run: async () => quota.sweep() },
+    ],
+    logger,
+  )
+  const borders = [mqtt.adapter, xmpp, http]
+
+  async function stop(): Promise<void> {
+    for (const border of borders.toReversed()) await border.stop()
+    await Promise.race([
+      Promise.all([log.batcher.drained(), mqtt.drained()]),
+      pause(flushMs, undefined, { ref: false }),
+    ])
+    await rounds.stop()
+    await auth.stop()
+    await store.close()
+  }
+
+  try {
+    const listening: Listening[] = []
+    for (const border of borders) listening.push(...(await border.start()))
+    return { listening, adminPassword, stop }
+  } catch (fault) {
+    for (const border of borders) await border.stop()
+    await rounds.stop()
+    await auth.stop()
+    throw fault
+  }
+}

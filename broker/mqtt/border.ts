@@ -1,0 +1,104 @@
+// Puts the MQTT border together: topics, sessions, queue, bus, listener.
+import { createBus } from '../bus.ts'
+import type { Config } from '../config.ts'
+import type { Directory } from '../directory.ts'
+import type { FollowerHub } from '../follow.ts'
+import type { Limits } from '../limits.ts'
+import type { Logger } from '../log.ts'
+import type { MessageLog } from '../message-log.ts'
+import type { Counters } from '../metrics.ts'
+import { createPressure, type Pressure } from '../pressure.ts'
+import { Publication } from '../publication.ts'
+import { createQueue } from '../queue.ts'
+import { createQueueReader } from '../queue-reader.ts'
+import { createRetained } from '../retained.ts'
+import { createRouter } from '../router.ts'
+import { createSessions, type Sessions } from '../sessions.ts'
+import type { Store } from '../stores.ts'
+import { classifyFilter } from '../topic.ts'
+import { createTopicTable } from '../topic-table.ts'
+import type { Adapter, Admission, Authenticator, Principal } from '../types.ts'
+import { checkTopicName } from './codec/publish.ts'
+import type { Host } from './host.ts'
+import { createMqtt } from './listen.ts'
+import { createFlusher } from './output.ts'
+import { restoreStreams } from './streams.ts'
+
+export type MqttBorderDeps = Readonly<{
+  config: Pick<Config, 'bind' | 'domain' | 'mqtt'>
+  store: Pick<Store, 'sessions' | 'queues'>
+  auth: Pick<Authenticator, 'password' | 'onEnd'>
+  /** The principal of clients without a user name; null: they are refused. */
+  anonymous: Principal | null
+  admission: Admission
+  followers: FollowerHub
+  log: MessageLog
+  directory: Directory
+  limits: Limits
+  counters: Counters
+  logger: Logger
+}>
+
+export type MqttBorder = Readonly<{
+  adapter: Adapter
+  sessions: Sessions
+  /** Of chat and plain topics together. */
+  pressure: Pressure
+  /** Resolves when all queued publications are settled. */
+  drained(): Promise<void>
+}>
+
+/** Loads the persistent sessions and retained messages. */
+export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder> {
+  const { config, store, followers, log, limits, counters, logger } = deps
+  const topics = createTopicTable({ domain: config.domain, maxTopics: limits.cachedTopics, check: checkTopicName })
+  const router = createRouter(topics)
+  const queue = createQueue(store.queues, await store.queues.lastPosition(), logger)
+  const retained = createRetained(limits, await store.queues.retained())
+  const sessions = createSessions({
+    store: store.sessions,
+    queues: store.queues,
+    router,
+    queue,
+    readOn: createQueueReader({ queues: store.queues, topics, logger }),
+    limits,
+    counters,
+    logger,
+    restoreStreams: (session, stored) =>
+      restoreStreams(session, stored, (filter) => viewsOf(filter, session.accountName, config.domain), {
+        followers,
+        topics,
+      }),
+    onOverflow: ({ account, clientId }, dropped) =>
+      followers.notice(account, {
+        code: 'queue-overflow',
+        detail: 'The oldest queued messages were dropped.',
+        at: Date.now(),
+        clientId,
+        dropped,
+      }),
+  })
+  await sessions.load()
+  const pressure = createPressure([log.batcher, queue.batcher], limits)
+  const host: Host = {
+    ...deps,
+    domain: config.domain,
+    sessions,
+    topics,
+    retained,
+    bus: createBus({ router, queue, retained }),
+    head: log.head,
+    notice: followers.notice,
+    party: deps.directory.party,
+    pressure,
+    flusher: createFlusher(),
+    lent: new Publication(topics.named('lent')),
+    logger: logger.child({ area: 'mqtt' }),
+  }
+  return { adapter: createMqtt({ config, host }), sessions, pressure, drained: () => queue.batcher.drained() }
+}
+
+function viewsOf(filter: string, account: string, domain: string) {
+  const kind = classifyFilter(filter, account, domain)
+  return kind.kind === 'streams' ? kind.views : []
+}
