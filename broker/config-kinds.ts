@@ -36,13 +36,6 @@ export const count: SettingKind<number> = {
   toRaw: toNumber,
 }
 
-export const count: SettingKind<number> = {
-  name: 'number `1`–`1000000`',
-  expected: 'a number from 1 to 1000000',
-  schema: z.int().min(1).max(1_000_000),
-  toRaw: toNumber,
-}
-
 export const onOff: SettingKind<boolean> = {
   name: '`on` or `off`',
   expected: 'on or off',

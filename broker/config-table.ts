@@ -108,18 +108,6 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     default: null,
     doc: 'PEM file with the private key of the certificate.',
   },
-  'quota.perSecond': {
-    env: 'CLEARBOX_QUOTA_PER_SECOND',
-    kind: kind.count,
-    default: 20,
-    doc: 'Chat messages per second that an account may send in the long run. Plain MQTT topics have no quota.',
-  },
-  'quota.burst': {
-    env: 'CLEARBOX_QUOTA_BURST',
-    kind: kind.count,
-    default: 100,
-    doc: 'Chat messages that an account may send at once after a rest.',
-  },
   'log.level': {
     env: 'CLEARBOX_LOG_LEVEL',
     kind: kind.logLevel,

@@ -19,8 +19,6 @@ export type Config = Readonly<{
   auth: Readonly<{ jwtSecret: string | null }>
   /** PEM files; both null: a self-signed certificate in the data folder. */
   tls: Readonly<{ cert: string | null; key: string | null }>
-  /** Chat messages that an account may send. */
-  quota: Readonly<{ perSecond: number; burst: number }>
   log: Readonly<{ level: LogLevel }>
   registration: 'off' | 'open'
   /** Chat messages per account: a stream over it is read no faster, HTTP answers 429. */
