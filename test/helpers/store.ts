@@ -3,10 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client, type ClientConfig } from 'pg'
 import { createLogger } from '../../broker/log.ts'
 import type { Account, Appending, Store } from '../../broker/stores.ts'
 import type { Verifiers } from '../../broker/types.ts'
+import { clientConfig } from '../../storage/embedded/attach.ts'
+import { readClaim } from '../../storage/embedded/postmaster.ts'
 import { openStore } from '../../storage/index.ts'
+import { connectionConfig } from '../../storage/postgres.ts'
 
 export type ScratchFolder = Readonly<{ path: string; remove: () => Promise<void> }>
 
@@ -24,10 +28,10 @@ export type ScratchStore = Readonly<{
   close: () => Promise<void>
 }>
 
-export async function openScratchStore(): Promise<ScratchStore> {
+export async function openScratchStore(binDir: string | null = null): Promise<ScratchStore> {
   const folder = await scratchFolder()
   const dataDir = join(folder.path, 'data')
-  const store = await openEmbeddedStore(dataDir)
+  const store = await openEmbeddedStore(dataDir, 'broker', binDir)
   return {
     store,
     dataDir,
@@ -44,6 +48,52 @@ export function openEmbeddedStore(
   binDir: string | null = null,
 ): Promise<Store> {
   return openStore({ config: { dataDir, database: { url: null, binDir } }, logger: createLogger('silent'), purpose })
+}
+
+/** A database that a contract suite has to itself. */
+export type StoreUnderTest = Readonly<{
+  store: Store
+  /** Another opening of the same database, as by another process. */
+  open: () => Promise<Store>
+  /** Past the store, for what only time or accidents bring about. */
+  sql: <Row extends object>(text: string, values?: readonly unknown[]) => Promise<Row[]>
+  config: ClientConfig
+  close: () => Promise<void>
+}>
+
+type StoreKind = Readonly<{ name: string; create: () => Promise<StoreUnderTest> }>
+
+const otherBinaries = process.env.CLEARBOX_TEST_BIN_DIR
+
+/** Each contract suite runs on each of these. */
+export const storeKinds: readonly StoreKind[] = [
+  { name: 'embedded', create: () => embeddedUnderTest(null) },
+  ...(otherBinaries ? [{ name: otherBinaries, create: () => embeddedUnderTest(otherBinaries) }] : []),
+]
+
+async function embeddedUnderTest(binDir: string | null): Promise<StoreUnderTest> {
+  const scratch = await openScratchStore(binDir)
+  const opened: Store[] = []
+  const claim = await readClaim(join(scratch.dataDir, 'postgres'))
+  const config = connectionConfig(clientConfig(claim?.socketFolder ?? ''))
+  const client = new Client(config)
+  await client.connect()
+  return {
+    store: scratch.store,
+    async open() {
+      const store = await openEmbeddedStore(scratch.dataDir, 'tool', binDir)
+      opened.push(store)
+      return store
+    },
+    sql: async <Row extends object>(text: string, values: readonly unknown[] = []) =>
+      (await client.query<Row>(text, [...values])).rows,
+    config,
+    async close() {
+      await client.end()
+      for (const store of opened) await store.close()
+      await scratch.close()
+    },
+  }
 }
 
 /** Good for being stored and read, not for a login. */
