@@ -4,8 +4,9 @@ import { TextDecoder } from 'node:util'
 import { SaxesParser, type SaxesTagNS } from 'saxes'
 import type { Element, Node } from './element.ts'
 
-const maxDepth = 64
-const maxAttributes = 64
+const strangers = { depth: 64, attributes: 64 }
+/** What we wrote ourselves was within the limits when it came in; declarations that we added do not count against it. */
+const ourselves = { depth: 1000, attributes: 1000 }
 /** `#x10FFFF` and nothing longer. */
 const maxEntityLength = 10
 const sliceBytes = 16 * 1024
@@ -43,7 +44,7 @@ export interface XmlReader {
 
 export function createXmlReader(events: XmlEvents, maxElementBytes: number): XmlReader {
   const decoder = new TextDecoder('utf-8', { fatal: true })
-  const tree = createTree(events)
+  const tree = createTree(events, strangers)
   let taken = 0
   let fault: XmlFault | null = null
 
@@ -79,12 +80,8 @@ export function createXmlReader(events: XmlEvents, maxElementBytes: number): Xml
 export function parseXml(text: string): Element {
   const found: Element[] = []
   const ignore = () => undefined
-  const tree = createTree({
-    onOpen: ignore,
-    onText: ignore,
-    onClose: ignore,
-    onElement: (element) => void found.push(element),
-  })
+  const onElement = (element: Element) => void found.push(element)
+  const tree = createTree({ onOpen: ignore, onText: ignore, onClose: ignore, onElement }, ourselves)
   try {
     tree.write(`<x>${text}</x>`)
   } catch (error) {
@@ -98,7 +95,7 @@ export function parseXml(text: string): Element {
 type Open = { name: string; ns: string; attrs: Record<string, string>; children: Node[] }
 type Tree = { write(text: string): void; readonly atRest: boolean; readonly completed: number }
 
-function createTree(events: XmlEvents): Tree {
+function createTree(events: XmlEvents, limits: typeof strangers): Tree {
   const parser = new SaxesParser({ xmlns: true, position: false, defaultXMLVersion: '1.0', forceXMLVersion: true })
   const open: Open[] = []
   let attributes = 0
@@ -120,10 +117,10 @@ function createTree(events: XmlEvents): Tree {
   parser.on('opentagstart', () => {
     attributes = 0
     opening = true
-    if (open.length >= maxDepth) throw new XmlFault('policy-violation', 'Elements are nested too deep.')
+    if (open.length >= limits.depth) throw new XmlFault('policy-violation', 'Elements are nested too deep.')
   })
   parser.on('attribute', () => {
-    if (++attributes > maxAttributes) throw new XmlFault('policy-violation', 'An element has too many attributes.')
+    if (++attributes > limits.attributes) throw new XmlFault('policy-violation', 'An element has too many attributes.')
   })
   parser.on('opentag', (tag) => {
     opening = false
