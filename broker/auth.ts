@@ -99,26 +99,30 @@ function createPasswordCheck(live: LiveAccounts, decoySecret: Buffer) {
     return proof !== null && proof.until > performance.now() && timingSafeEqual(proof.mac, proofOf(entry, prepared))
   }
 
-  async function verify(entry: Entry | null, name: string, prepared: string): Promise<Entry | null> {
+  async function derive(entry: Entry | null, name: string, prepared: string): Promise<Entry | null> {
     const account = entry?.account
-    const verifiers = account?.verifiers ?? falseVerifiers(decoySecret, name)
-    const isRight = await gate(() => matchesVerifiers(prepared, verifiers))
+    const isRight = await matchesVerifiers(prepared, account?.verifiers ?? falseVerifiers(decoySecret, name))
     // The password may have changed while we were at it.
     if (!isRight || !entry || entry.account !== account) return null
     entry.proof = { mac: proofOf(entry, prepared), until: performance.now() + proofLifetimeMs }
     return entry
   }
 
-  return async (name: string, prepared: string): Promise<Entry | null> => {
+  async function verify(name: string, prepared: string): Promise<Entry | null> {
     const known = live.knownByName(name)
-    if (!known) return verify(await live.load(name), name, prepared)
+    if (!known) return derive(await live.load(name), name, prepared)
     if (isProven(known, prepared)) return known
     const tried = known.account
-    const verified = await verify(known, name, prepared)
+    const verified = await derive(known, name, prepared)
     if (verified) return verified
     // Perhaps a password that another process has just set.
     const current = await live.load(name)
-    return current && current.account !== tried ? verify(current, name, prepared) : null
+    return current && current.account !== tried ? derive(current, name, prepared) : null
+  }
+
+  return async (name: string, prepared: string): Promise<Entry | null> => {
+    const known = live.knownByName(name)
+    return known && isProven(known, prepared) ? known : gate(() => verify(name, prepared))
   }
 }
 
