@@ -102,25 +102,38 @@ function createTree(events: XmlEvents, limits: typeof strangers): Tree {
   let opening = false
   let completed = 0
   let endsElement = false
+  // saxes tells the end of an element before it finds that the tag's name was another one.
+  let unsure: (() => void) | null = null
 
+  const settle = () => {
+    const tell = unsure
+    unsure = null
+    tell?.()
+  }
+  const refuse = (condition: XmlCondition, detail: string) => {
+    settle()
+    throw new XmlFault(condition, detail)
+  }
+  parser.on('error', (error) => {
+    if (error.message !== 'unexpected close tag.') settle()
+    throw error
+  })
   parser.on('xmldecl', ({ encoding }) => {
-    if (encoding !== undefined && !/^utf-?8$/i.test(encoding)) {
-      throw new XmlFault('unsupported-encoding', 'Only UTF-8 is spoken here.') // RFC 6120 §11.6
-    }
+    // RFC 6120 §11.6
+    if (encoding !== undefined && !/^utf-?8$/i.test(encoding)) refuse('unsupported-encoding', 'Only UTF-8 is spoken.')
   })
   // RFC 6120 §11.1
   for (const event of ['doctype', 'comment', 'processinginstruction'] as const) {
-    parser.on(event, () => {
-      throw new XmlFault('restricted-xml', `XMPP has no ${event}.`)
-    })
+    parser.on(event, () => refuse('restricted-xml', `XMPP has no ${event}.`))
   }
   parser.on('opentagstart', () => {
+    settle()
     attributes = 0
     opening = true
-    if (open.length >= limits.depth) throw new XmlFault('policy-violation', 'Elements are nested too deep.')
+    if (open.length >= limits.depth) refuse('policy-violation', 'Elements are nested too deep.')
   })
   parser.on('attribute', () => {
-    if (++attributes > limits.attributes) throw new XmlFault('policy-violation', 'An element has too many attributes.')
+    if (++attributes > limits.attributes) refuse('policy-violation', 'An element has too many attributes.')
   })
   parser.on('opentag', (tag) => {
     opening = false
@@ -130,13 +143,15 @@ function createTree(events: XmlEvents, limits: typeof strangers): Tree {
     open.push(element)
   })
   parser.on('closetag', () => {
+    settle()
     const element = open.pop()
-    if (open.length === 0) events.onClose()
+    if (open.length === 0) unsure = events.onClose
     if (open.length !== 1 || element === undefined) return
     completed++
-    events.onElement(element)
+    unsure = () => events.onElement(element)
   })
   const onText = (text: string) => {
+    settle()
     const parent = open.at(-1)
     if (open.length > 1) parent?.children.push(text)
     else if (!isBlank(text)) events.onText()
@@ -153,6 +168,7 @@ function createTree(events: XmlEvents, limits: typeof strangers): Tree {
     },
     write(text) {
       parser.write(text)
+      settle()
       endsElement = /[>][ \t\r\n]*$/.test(text)
       // A bare `&` would wait for its `;` until the size limit.
       // biome-ignore lint/complexity/useLiteralKeys: private to saxes, and there is no other way to ask

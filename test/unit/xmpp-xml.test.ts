@@ -79,6 +79,25 @@ describe('what a stream may not contain (RFC 6120 §11)', () => {
     expect(faultOf([`<!DOCTYPE a [<!ENTITY x 'y'>]><a>`])).toBe('restricted-xml')
   })
 
+  it.each([
+    ['<a/><!-- x -->', ['<a/>']],
+    ['<a/><b></a>', ['<a/>']],
+    ['<a/>&;', ['<a/>']],
+    ['<a></b>', []],
+    ['<a><b></a>', []],
+    ['<a/></other>', ['<a/>']],
+  ])('of %j what came whole before the fault is told', (xml, told) => {
+    const said: string[] = []
+    const onElement = (element: Element) => void said.push(toXml(element))
+    const ignore = () => {}
+    const reader = createXmlReader(
+      { onOpen: ignore, onElement, onText: ignore, onClose: () => said.push('close') },
+      1000,
+    )
+    expect(() => reader.read(Buffer.from(header + xml))).toThrow(XmlFault)
+    expect(said).toEqual(told)
+  })
+
   it('nothing is read after a fault', () => {
     const { reader } = read([header])
     expect(() => reader.read(Buffer.from('<a></b>'))).toThrow(XmlFault)
