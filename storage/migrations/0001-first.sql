@@ -115,7 +115,7 @@ CREATE TABLE subscriptions (
   qos smallint NOT NULL,
   no_local boolean NOT NULL,
   retain_as_published boolean NOT NULL,
-  subscription_id bigint NOT NULL,
+  subscription_id integer NOT NULL,
   position bigint
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX subscriptions_key ON subscriptions (session, text_key(filter));
@@ -135,7 +135,7 @@ CREATE TABLE queue_references (
   session bigint NOT NULL,
   position bigint NOT NULL,
   retain boolean NOT NULL,
-  subscription_ids bigint[] NOT NULL,
+  subscription_ids integer[] NOT NULL,
   PRIMARY KEY (session, position)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
         autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);

@@ -14,7 +14,7 @@ const APPEND: Statement = {
       AS v(position, topic, payload, properties, expires_at)
     ON CONFLICT DO NOTHING)
   INSERT INTO queue_references (session, position, retain, subscription_ids)
-  SELECT session, position, retain, ids::bigint[]
+  SELECT session, position, retain, ids::integer[]
   FROM unnest($6::bigint[], $7::bigint[], $8::boolean[], $9::text[]) AS v(session, position, retain, ids)
   ON CONFLICT DO NOTHING`,
 }

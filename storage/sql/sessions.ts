@@ -47,7 +47,7 @@ const SUBSCRIBE: Statement = {
   i AS (
     INSERT INTO subscriptions AS u (session, filter, qos, no_local, retain_as_published, subscription_id, position)
     SELECT s.id, v.* FROM s CROSS JOIN
-      unnest($3::text[], $4::smallint[], $5::boolean[], $6::boolean[], $7::bigint[], $8::bigint[]) AS v
+      unnest($3::text[], $4::smallint[], $5::boolean[], $6::boolean[], $7::integer[], $8::bigint[]) AS v
     ON CONFLICT (session, text_key(filter)) DO UPDATE
       SET (qos, no_local, retain_as_published, subscription_id, position) =
         (excluded.qos, excluded.no_local, excluded.retain_as_published, excluded.subscription_id, excluded.position))

@@ -1,0 +1,85 @@
+// Reading the log (DESIGN §5: positions, history, the account position).
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type StoreUnderTest, someAccount, someMessage, storeKinds } from '../helpers/store.ts'
+
+describe.each(storeKinds)('archive on $name', ({ create }) => {
+  let db: StoreUnderTest
+  beforeAll(async () => {
+    db = await create()
+  })
+  afterAll(() => db.close())
+
+  it('reads on from a position, oldest first, with both names', async () => {
+    const { archive } = db.store
+    const [alice, bob] = [await someAccount(db.store), await someAccount(db.store)]
+    await archive.append(Array.from({ length: 5 }, () => someMessage(alice.id, bob.id)))
+    const rows = await archive.read(bob.id, 1, 3)
+    expect(rows.map(({ seq }) => seq)).toEqual([2, 3, 4])
+    expect(rows[0]).toMatchObject({ owner: bob.id, senderName: alice.name, receiverName: bob.name })
+    expect(await archive.read(bob.id, 5, 3)).toEqual([])
+  })
+
+  it('pages through one conversation, newest first', async () => {
+    const { archive } = db.store
+    const [alice, bob, carol] = [await someAccount(db.store), await someAccount(db.store), await someAccount(db.store)]
+    const batch = Array.from({ length: 9 }, (_, n) =>
+      n % 3 === 0 ? someMessage(carol.id, bob.id) : someMessage(alice.id, bob.id),
+    )
+    await archive.append(batch)
+    const newest = await archive.history(bob.id, alice.id, null, 4)
+    expect(newest.map(({ seq }) => seq)).toEqual([9, 8, 6, 5])
+    const older = await archive.history(bob.id, alice.id, 5, 4)
+    expect(older.map(({ seq }) => seq)).toEqual([3, 2])
+    expect(older.every((row) => row.senderName === alice.name)).toBe(true)
+  })
+
+  it('has an empty log for a new account, and none for an unknown one', async () => {
+    const { archive } = db.store
+    const alice = await someAccount(db.store)
+    expect(await archive.head(alice.id)).toBe(0)
+    expect(await archive.backlogStart(alice.id, 200)).toBe(0)
+    expect(await archive.head(999_999_999)).toBe(0)
+    expect(await archive.backlogStart(999_999_999, 200)).toBe(0)
+  })
+
+  it('raises account positions, several at once, and never lowers them', async () => {
+    const { archive } = db.store
+    const [alice, bob] = [await someAccount(db.store), await someAccount(db.store)]
+    await archive.savePositions(new Map())
+    await archive.savePositions(
+      new Map([
+        [bob.id, 5],
+        [alice.id, 7],
+      ]),
+    )
+    await archive.savePositions(
+      new Map([
+        [alice.id, 3],
+        [bob.id, 6],
+      ]),
+    )
+    expect(await archive.backlogStart(alice.id, 10)).toBe(7)
+    expect(await archive.backlogStart(bob.id, 10)).toBe(6)
+  })
+
+  it('starts a backlog so that at most the wished number of received messages and invites follows', async () => {
+    const { archive } = db.store
+    const [alice, bob] = [await someAccount(db.store), await someAccount(db.store)]
+    await archive.append([
+      someMessage(alice.id, bob.id), // 1
+      someMessage(bob.id, alice.id), // 2
+      someMessage(alice.id, bob.id, { kind: 'invite' }), // 3
+      someMessage(alice.id, bob.id, { kind: 'react' }), // 4
+      someMessage(alice.id, bob.id), // 5
+      someMessage(bob.id, alice.id), // 6
+      someMessage(alice.id, bob.id), // 7
+    ])
+    expect(await archive.backlogStart(bob.id, 10)).toBe(0)
+    expect(await archive.backlogStart(bob.id, 4)).toBe(0)
+    expect(await archive.backlogStart(bob.id, 3)).toBe(1)
+    expect(await archive.backlogStart(bob.id, 1)).toBe(5)
+    await archive.savePositions(new Map([[bob.id, 4]]))
+    expect(await archive.backlogStart(bob.id, 3)).toBe(4)
+    expect(await archive.backlogStart(bob.id, 1)).toBe(5)
+  })
+})

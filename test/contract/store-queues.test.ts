@@ -1,0 +1,138 @@
+// Plain topics: queues of persistent sessions, and retained messages (DESIGN §5).
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Queueing, Retained } from '../../broker/stores.ts'
+import { type StoreUnderTest, storeKinds } from '../helpers/store.ts'
+
+const EMPTY = Buffer.alloc(0)
+
+describe.each(storeKinds)('queues on $name', ({ create }) => {
+  let db: StoreUnderTest
+  let position = 0
+  beforeAll(async () => {
+    db = await create()
+  })
+  afterAll(() => db.close())
+
+  async function session(): Promise<number> {
+    return (await db.store.sessions.open(0, crypto.randomUUID(), 3600, false)).id
+  }
+
+  function publication(sessions: readonly number[], fields: Partial<Queueing> = {}): Queueing {
+    position += 1
+    const references = sessions.map((id) => ({ session: id, retain: false, subscriptionIds: [] }))
+    const common = { topic: 'a/b', payload: Buffer.from('hello'), properties: EMPTY, expiresAt: null }
+    return { position, ...common, references, ...fields }
+  }
+
+  async function bodies(of: readonly Queueing[]): Promise<number[]> {
+    const rows = await db.sql<{ position: number }>(
+      'SELECT position FROM queue_bodies WHERE position = ANY ($1::bigint[]) ORDER BY position',
+      [of.map((body) => body.position)],
+    )
+    return rows.map((row) => row.position)
+  }
+
+  async function positions(id: number, after = 0): Promise<number[]> {
+    return (await db.store.queues.read(id, after, 1_000)).map((queued) => queued.position)
+  }
+
+  it('gives each session its publications by position, as they were', async () => {
+    const [a, b] = [await session(), await session()]
+    const first = publication([a, b], {
+      topic: 'häuser/{1}/"x"\\',
+      payload: Buffer.from([0, 255, 92, 34]),
+      properties: Buffer.from([38, 0]),
+      expiresAt: 1_790_000_000_123,
+      references: [
+        { session: a, retain: true, subscriptionIds: [1, 268_435_455] },
+        { session: b, retain: false, subscriptionIds: [] },
+      ],
+    })
+    const second = publication([a])
+    await db.store.queues.append([first, second], [])
+    const { references, ...body } = first
+    expect(await db.store.queues.read(a, 0, 1)).toEqual([{ ...body, retain: true, subscriptionIds: [1, 268_435_455] }])
+    expect(await db.store.queues.read(b, 0, 10)).toEqual([{ ...body, retain: false, subscriptionIds: [] }])
+    expect(await positions(a, first.position)).toEqual([second.position])
+    expect(references).toHaveLength(2)
+  })
+
+  it('may be told the same batch again', async () => {
+    const a = await session()
+    const batch = [publication([a]), publication([a])]
+    await db.store.queues.append(batch, [])
+    await db.store.queues.append(batch, [])
+    expect(await positions(a)).toEqual(batch.map((body) => body.position))
+    await db.store.queues.append([], [])
+  })
+
+  it('removes what is acknowledged, of many sessions at once, and bodies that nobody waits for', async () => {
+    const [a, b] = [await session(), await session()]
+    const batch = [publication([a, b]), publication([a]), publication([a, b]), publication([b])]
+    const [p1 = 0, p2 = 0, p3 = 0, p4 = 0] = batch.map((body) => body.position)
+    await db.store.queues.append(batch, [])
+    await db.store.queues.acknowledge(new Map([[a, p2]]))
+    expect(await bodies(batch)).toEqual([p1, p3, p4])
+    await db.store.queues.acknowledge(
+      new Map([
+        [b, p3],
+        [a, p3],
+      ]),
+    )
+    expect(await bodies(batch)).toEqual([p4])
+    expect(await positions(a)).toEqual([])
+    expect(await positions(b)).toEqual([p4])
+    await db.store.queues.acknowledge(new Map())
+  })
+
+  it('trims the oldest of a full queue and tells how much went', async () => {
+    const [a, b] = [await session(), await session()]
+    const batch = [publication([a]), publication([a, b]), publication([a]), publication([a])]
+    const [, p2 = 0, p3 = 0, p4 = 0] = batch.map((body) => body.position)
+    await db.store.queues.append(batch, [])
+    expect(await db.store.queues.trim(a, 4)).toEqual({ head: 0, dropped: 0, droppedBytes: 0 })
+    expect(await db.store.queues.trim(a, 2)).toEqual({ head: p2, dropped: 2, droppedBytes: 10 })
+    expect(await positions(a)).toEqual([p3, p4])
+    expect(await bodies(batch)).toEqual([p2, p3, p4])
+    expect(await db.store.queues.trim(a, 2)).toEqual({ head: p2, dropped: 0, droppedBytes: 0 })
+    expect(await db.store.queues.trim(a, 0)).toEqual({ head: p4, dropped: 2, droppedBytes: 10 })
+    expect(await bodies(batch)).toEqual([p2])
+  })
+
+  it('leaves no body behind when two sessions let go of it at the same time', async () => {
+    const [a, b] = [await session(), await session()]
+    const batch = Array.from({ length: 200 }, () => publication([a, b]))
+    await db.store.queues.append(batch, [])
+    await Promise.all(
+      batch.flatMap((body) => [a, b].map((id) => db.store.queues.acknowledge(new Map([[id, body.position]])))),
+    )
+    expect(await bodies(batch)).toEqual([])
+  })
+
+  it('knows the highest position ever used, also when all is drained', async () => {
+    const opened = await db.store.sessions.open(0, crypto.randomUUID(), 3600, false)
+    const last = publication([opened.id])
+    await db.store.queues.append([last], [])
+    expect(await db.store.queues.lastPosition()).toBe(last.position)
+    await db.store.sessions.save([
+      { ...opened, head: last.position, expiryInterval: 3600, disconnectedAt: null, positions: new Map() },
+    ])
+    await db.store.queues.acknowledge(new Map([[opened.id, last.position]]))
+    expect(await db.store.queues.lastPosition()).toBe(last.position)
+  })
+
+  it('keeps the latest retained message of a topic, and an empty one removes it', async () => {
+    const long = 'x'.repeat(60_000)
+    const retained = (topic: string, text: string): Retained => {
+      return { topic, payload: Buffer.from(text), properties: EMPTY, qos: 1, expiresAt: null }
+    }
+    await db.store.queues.append([], [retained('r/1', 'old'), retained('r/2', 'two'), retained('r/1', 'new')])
+    await db.store.queues.append([publication([])], [retained(long, 'long'), retained('r/3', 'gone')])
+    await db.store.queues.append([], [retained('r/2', 'later'), retained('r/3', ''), retained('r/4', '')])
+    const all = new Map((await db.store.queues.retained()).map((message) => [message.topic, message]))
+    expect(all.get('r/1')).toEqual(retained('r/1', 'new'))
+    expect(all.get('r/2')).toEqual(retained('r/2', 'later'))
+    expect(all.get(long)).toEqual(retained(long, 'long'))
+    expect(all.size).toBe(3)
+  })
+})
