@@ -1,9 +1,11 @@
 // A client of bytes and elements: it does what a test says and nothing of its own accord.
 import { connect, type Socket } from 'node:net'
-import { connect as connectTls, TLSSocket } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
 import { childOf, childText, type Element, toXml } from '../../adapters/xmpp/element.ts'
 import { createXmlReader } from '../../adapters/xmpp/xml.ts'
-import { domain, password } from './chat-server.ts'
+
+/** The domain of test brokers. */
+export const domain = 'localhost'
 
 const saslNs = 'urn:ietf:params:xml:ns:xmpp-sasl'
 const bindNs = 'urn:ietf:params:xml:ns:xmpp-bind'
@@ -88,7 +90,7 @@ export class XmppClient {
     this.#listen(secured)
   }
 
-  async login(name: string, secret = password): Promise<void> {
+  async login(name: string, secret = `${name}-pw`): Promise<void> {
     this.openStream()
     await this.until('features')
     const token = Buffer.from(`\0${name}\0${secret}`).toString('base64')
@@ -165,8 +167,4 @@ export async function loginClient(port: number, name: string, resource?: string)
   await client.login(name)
   await client.bind(resource)
   return client
-}
-
-export function isSecured(client: XmppClient): boolean {
-  return client.socket instanceof TLSSocket
 }

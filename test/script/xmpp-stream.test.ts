@@ -3,22 +3,22 @@ import { createConnection } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { childOf, type Element, elementsOf, textOf } from '../../adapters/xmpp/element.ts'
 import { makeVerifiers } from '../../broker/auth/scram.ts'
+import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
 import { eventually } from '../helpers/eventually.ts'
-import { type ChatServer, domain, password, startChatServer } from './chat-server.ts'
-import { connectClient, loginClient, type Said, type XmppClient } from './xmpp-client.ts'
+import { connectClient, domain, loginClient, type Said, type XmppClient } from './xmpp-client.ts'
 
 const tlsNs = 'urn:ietf:params:xml:ns:xmpp-tls'
 const saslNs = 'urn:ietf:params:xml:ns:xmpp-sasl'
 const bindNs = 'urn:ietf:params:xml:ns:xmpp-bind'
 
-let server: ChatServer
+let broker: TestBroker
 beforeAll(async () => {
-  server = await startChatServer()
+  broker = await startTestBroker()
 })
-afterAll(() => server.close())
+afterAll(() => broker.stop())
 
 async function secured(): Promise<XmppClient> {
-  const client = await connectClient(server.port)
+  const client = await connectClient(broker.xmppPort)
   await client.startTls()
   client.openStream()
   await client.until('features')
@@ -41,7 +41,7 @@ function headerOf(said: Said): Element {
 
 describe('the header of a stream (RFC 6120 §4.7)', () => {
   it('is answered with domain, id, version and language', async () => {
-    const client = await connectClient(server.port)
+    const client = await connectClient(broker.xmppPort)
     client.openStream(`from='juliet@${domain}' to='LOCALHOST' version='1.0' xml:lang='de'`)
     const { attrs } = headerOf(await client.next())
     expect(attrs).toMatchObject({ from: domain, to: `juliet@${domain}`, version: '1.0', 'xml:lang': 'en' })
@@ -57,7 +57,7 @@ describe('the header of a stream (RFC 6120 §4.7)', () => {
     [`to='${domain}'`, 'unsupported-version'],
     [`to='${domain}' version='0.9'`, 'unsupported-version'],
   ])('%s is answered with %s', async (attributes, condition) => {
-    const client = await connectClient(server.port)
+    const client = await connectClient(broker.xmppPort)
     client.openStream(attributes)
     expect(headerOf(await client.next()).attrs.from).toBe(domain)
     expect(await client.streamError()).toBe(condition)
@@ -74,7 +74,7 @@ describe('the header of a stream (RFC 6120 §4.7)', () => {
     ['<!-- hello -->', 'restricted-xml'],
     [`<?xml version='1.0' encoding='UTF-16'?>`, 'unsupported-encoding'],
   ])('%j is answered with a header of its own and %s', async (bytes, condition) => {
-    const client = await connectClient(server.port)
+    const client = await connectClient(broker.xmppPort)
     client.write(bytes)
     expect(headerOf(await client.next()).attrs.from).toBe(domain)
     expect(await client.streamError()).toBe(condition)
@@ -83,7 +83,7 @@ describe('the header of a stream (RFC 6120 §4.7)', () => {
 
 describe('before the login', () => {
   it('offers nothing but TLS, and requires it (§5.3.1)', async () => {
-    const client = await connectClient(server.port)
+    const client = await connectClient(broker.xmppPort)
     client.openStream()
     const features = await client.until('features')
     expect(elementsOf(features).map(({ name }) => name)).toEqual(['starttls'])
@@ -100,7 +100,7 @@ describe('before the login', () => {
     ['<a></b>', 'not-well-formed'],
     [`<a>${'x'.repeat(30_000)}`, 'policy-violation'],
   ])('%s ends the stream with %s', async (bytes, condition) => {
-    const client = await connectClient(server.port)
+    const client = await connectClient(broker.xmppPort)
     client.openStream()
     await client.until('features')
     client.write(bytes)
@@ -108,7 +108,7 @@ describe('before the login', () => {
   })
 
   it('refuses a login in the clear (§6.5.4)', async () => {
-    const client = await connectClient(server.port)
+    const client = await connectClient(broker.xmppPort)
     client.openStream()
     await client.until('features')
     client.write(`<auth xmlns='${saslNs}' mechanism='PLAIN'>${base64('\0a\0b')}</auth>`)
@@ -118,7 +118,7 @@ describe('before the login', () => {
 
   it('reads nothing that follows <starttls/> in the clear (§5.4.3.3)', async () => {
     for (const injected of [`<auth xmlns='${saslNs}' mechanism='PLAIN'>eA==</auth>`, '<', '<a>']) {
-      const client = await connectClient(server.port)
+      const client = await connectClient(broker.xmppPort)
       client.openStream()
       await client.until('features')
       client.write(`<starttls xmlns='${tlsNs}'/>${injected}`)
@@ -128,7 +128,7 @@ describe('before the login', () => {
   })
 
   it('takes what comes after <proceed/> for TLS and for nothing else', async () => {
-    const client = await connectClient(server.port)
+    const client = await connectClient(broker.xmppPort)
     client.openStream()
     await client.until('features')
     client.write(`<starttls xmlns='${tlsNs}'/>`)
@@ -138,7 +138,7 @@ describe('before the login', () => {
   })
 
   it('answers a goodbye with a goodbye (§4.4)', async () => {
-    const client = await connectClient(server.port)
+    const client = await connectClient(broker.xmppPort)
     client.openStream()
     await client.until('features')
     client.write('</stream:stream>')
@@ -147,17 +147,21 @@ describe('before the login', () => {
   })
 
   it('survives a connection that is torn', async () => {
-    await eventually(() => server.counters.xmppConnections === 0)
-    const socket = createConnection(server.port, '127.0.0.1')
-    await eventually(() => server.counters.xmppConnections === 1)
+    const connections = async () => {
+      const metrics = await (await fetch(`${broker.http}/metrics`)).text()
+      return Number(/^clearbox_xmpp_connections (\d+)$/m.exec(metrics)?.[1])
+    }
+    await eventually(async () => (await connections()) === 0)
+    const socket = createConnection(broker.xmppPort, '127.0.0.1')
+    await eventually(async () => (await connections()) === 1)
     socket.resetAndDestroy()
-    await eventually(() => server.counters.xmppConnections === 0)
+    await eventually(async () => (await connections()) === 0)
   })
 })
 
 describe('SASL (RFC 6120 §6)', () => {
   it('offers SCRAM first and PLAIN last, under TLS only', async () => {
-    const client = await connectClient(server.port)
+    const client = await connectClient(broker.xmppPort)
     await client.startTls()
     client.openStream()
     const features = await client.until('features')
@@ -190,14 +194,14 @@ describe('SASL (RFC 6120 §6)', () => {
   })
 
   it('may be tried three times (§6.4.5), and a later try may be right', async () => {
-    const { name } = await server.createAccount('retry')
+    const { name } = await broker.account('retry')
     const wrong = `<auth xmlns='${saslNs}' mechanism='PLAIN'>${base64(`\0${name}\0wrong`)}</auth>`
     const client = await secured()
     for (const _ of [1, 2]) {
       client.write(wrong)
       expect(conditionOf(await client.element())).toBe('not-authorized')
     }
-    client.write(`<auth xmlns='${saslNs}' mechanism='PLAIN'>${base64(`\0${name}\0${password}`)}</auth>`)
+    client.write(`<auth xmlns='${saslNs}' mechanism='PLAIN'>${base64(`\0${name}\0${name}-pw`)}</auth>`)
     expect((await client.element()).name).toBe('success')
     client.destroy()
 
@@ -229,46 +233,45 @@ describe('SASL (RFC 6120 §6)', () => {
   })
 
   it('lets nobody act for another account (§6.3.8)', async () => {
-    const { name } = await server.createAccount('own')
+    const { name } = await broker.account('own')
     for (const [authzid, answer] of [
       [`other@${domain}`, 'failure'],
       [`${name}@${domain}`, 'success'],
     ]) {
       const client = await secured()
-      client.write(`<auth xmlns='${saslNs}' mechanism='PLAIN'>${base64(`${authzid}\0${name}\0${password}`)}</auth>`)
+      client.write(`<auth xmlns='${saslNs}' mechanism='PLAIN'>${base64(`${authzid}\0${name}\0${name}-pw`)}</auth>`)
       expect((await client.element()).name).toBe(answer)
       client.destroy()
     }
   })
 
   it('takes nothing that came before its answer', async () => {
-    const { name } = await server.createAccount('hasty')
+    const { name } = await broker.account('hasty')
     const client = await secured()
-    const auth = `<auth xmlns='${saslNs}' mechanism='PLAIN'>${base64(`\0${name}\0${password}`)}</auth>`
+    const auth = `<auth xmlns='${saslNs}' mechanism='PLAIN'>${base64(`\0${name}\0${name}-pw`)}</auth>`
     client.write(`${auth}<iq type='set' id='1'><bind xmlns='${bindNs}'/></iq>`)
     expect(await client.streamError()).toBe('policy-violation')
   })
 
   it('ends the stream when the password changes', async () => {
-    const { name } = await server.createAccount('changed')
-    const client = await loginClient(server.port, name)
-    await server.store.accounts.setVerifiers(name, await makeVerifiers('other'))
-    await server.auth.refresh()
+    const { name } = await broker.account('changed')
+    const client = await loginClient(broker.xmppPort, name)
+    await broker.store.accounts.setVerifiers(name, await makeVerifiers('other'))
     expect(await client.streamError()).toBe('reset')
   })
 })
 
 describe('binding (RFC 6120 §7)', () => {
   async function loggedIn(name: string): Promise<XmppClient> {
-    const client = await connectClient(server.port)
+    const client = await connectClient(broker.xmppPort)
     await client.startTls()
     await client.login(name)
     return client
   }
 
   it('gives the resource that was asked for in its canonical spelling, or one of its own', async () => {
-    const { name, address } = await server.createAccount('binder')
-    expect(await (await loggedIn(name)).bind('my\u00a0phone')).toBe(`${address}/my phone`)
+    const { name } = await broker.account('binder')
+    expect(await (await loggedIn(name)).bind('my\u00a0phone')).toBe(`${name}@${domain}/my phone`)
     const [one, two] = [await (await loggedIn(name)).bind(), await (await loggedIn(name)).bind('')]
     expect(one).toMatch(/\/[\w-]{12}$/)
     expect(two).not.toBe(one)
@@ -278,7 +281,7 @@ describe('binding (RFC 6120 §7)', () => {
     ['a\u0009b', 'bad-request'],
     ['mqtt-abcdefgh23', 'conflict'],
   ])('refuses %j with %s', async (resource, condition) => {
-    const { name } = await server.createAccount('binder')
+    const { name } = await broker.account('binder')
     const client = await loggedIn(name)
     client.write(`<iq type='set' id='1'><bind xmlns='${bindNs}'><resource>${resource}</resource></bind></iq>`)
     expect(conditionOf(await client.element())).toBe(condition)
@@ -287,17 +290,17 @@ describe('binding (RFC 6120 §7)', () => {
   })
 
   it('closes the older stream with the same resource (§7.7.2.2)', async () => {
-    const { name, address } = await server.createAccount('binder')
-    const older = await loginClient(server.port, name, 'phone')
-    const newer = await loginClient(server.port, name, 'phone')
+    const { name } = await broker.account('binder')
+    const older = await loginClient(broker.xmppPort, name, 'phone')
+    const newer = await loginClient(broker.xmppPort, name, 'phone')
     expect(await older.streamError()).toBe('conflict')
-    expect(newer.address).toBe(`${address}/phone`)
+    expect(newer.address).toBe(`${name}@${domain}/phone`)
     expect(await newer.ping()).toEqual([])
     newer.destroy()
   })
 
   it('comes before stanzas (§7.1)', async () => {
-    const { name } = await server.createAccount('binder')
+    const { name } = await broker.account('binder')
     const client = await loggedIn(name)
     client.write('<presence/>')
     expect(await client.streamError()).toBe('not-authorized')
@@ -315,18 +318,18 @@ describe('an open stream', () => {
     ['<!-- x -->', 'restricted-xml'],
     [`<message>${'x'.repeat(300_000)}</message>`, 'policy-violation'],
   ])('ends after %s with %s', async (bytes, condition) => {
-    const { name } = await server.createAccount('open')
-    const client = await loginClient(server.port, name)
+    const { name } = await broker.account('open')
+    const client = await loginClient(broker.xmppPort, name)
     client.write(`${bytes}<presence/>`)
     expect(await client.streamError()).toBe(condition)
   })
 
   it('takes a stanza of 200 KB, white space, and its own address as from', async () => {
-    const { name, address } = await server.createAccount('open')
-    const client = await loginClient(server.port, name)
+    const { name } = await broker.account('open')
+    const client = await loginClient(broker.xmppPort, name)
     client.write(`<presence from='${client.address}'><status>${'x'.repeat(200_000)}</status></presence>`)
     expect(textOf(elementsOf(await client.until('presence'))[0] as Element)).toHaveLength(200_000)
-    client.write(`   \n<presence from='${address}'/>`)
+    client.write(`   \n<presence from='${name}@${domain}'/>`)
     await client.until('presence')
     expect(await client.ping()).toEqual([])
     await client.close()
