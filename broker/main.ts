@@ -87,6 +87,8 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
       Promise.all([log.batcher.drained(), mqtt.drained()]),
       pause(flushMs, undefined, { ref: false }),
     ])
+    log.batcher.abandon()
+    mqtt.abandon()
     await rounds.stop()
     await auth.stop()
     await store.close()

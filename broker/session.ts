@@ -76,6 +76,9 @@ export class Session implements Recipient, Origin {
   disconnectedAt: number | null = null
   readonly subscriptions = new Map<string, SubscriptionOptions>()
   streams: StreamState | null = null
+  /** The connection that the session was opened for; it is attached a moment later. */
+  owner: Transport | null = null
+  /** The attached connection. */
   transport: Transport | null = null
   /** Queue positions: highest that it has, highest that was sent. */
   tail = 0
@@ -140,7 +143,10 @@ export class Session implements Recipient, Origin {
   }
 
   detach(): void {
+    this.owner = null
     this.transport = null
+    this.onRoom = () => undefined
+    this.streams?.close()
     this.disconnectedAt = Date.now()
     this.dirty = this.persistent
   }

@@ -4,7 +4,7 @@ import type { Logger } from './log.ts'
 import type { Counters } from './metrics.ts'
 import type { Queue } from './queue.ts'
 import type { Router } from './router.ts'
-import { type ReadOn, Session, sessionKey } from './session.ts'
+import { type ReadOn, Session, sessionKey, type Transport } from './session.ts'
 import type { QueueStore, SessionState, SessionStore, StoredSession, StoredSubscription } from './stores.ts'
 import type { Principal } from './types.ts'
 
@@ -36,9 +36,10 @@ export type Sessions = Readonly<{
     principal: Principal,
     clientId: string,
     options: OpenOptions,
+    owner: Transport,
   ): Promise<Readonly<{ session: Session; present: boolean }>>
   /** The connection is gone. A session with expiry 0 ends. */
-  leave(session: Session): Promise<void>
+  leave(session: Session, owner: Transport): Promise<void>
   subscribe(session: Session, subscription: StoredSubscription): void
   unsubscribe(session: Session, filter: string): void
   /** Persists subscriptions of a persistent session, before they are acknowledged. */
@@ -75,6 +76,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (session.id > 0) await store.remove([session.id])
   }
 
+  /** Only the connection that has the session can leave it. */
+  async function leave(session: Session, owner: Transport): Promise<void> {
+    if (session.owner !== owner) return
+    session.detach()
+    if (session.expiryInterval === 0) await end(session)
+  }
+
   function restore(stored: StoredSession): void {
     const { account, accountName, clientId, id, expiryInterval } = stored
     const session = new Session(deps, { account, accountName, clientId, id, epoch: 0, expiryInterval })
@@ -99,31 +107,42 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
 
   function hasExpired(session: Session): boolean {
-    if (session.disconnectedAt === null || session.expiryInterval === neverExpires) return false
+    if (session.owner !== null || session.disconnectedAt === null || session.expiryInterval === neverExpires)
+      return false
     return session.disconnectedAt + session.expiryInterval * 1000 <= Date.now()
   }
 
-  async function openNow(principal: Principal, clientId: string, options: OpenOptions) {
-    const existing = byKey.get(sessionKey(principal.account, clientId))
-    existing?.transport?.close(takenOver)
-    // Closing ended it when it had expiry 0.
-    let kept = existing && byKey.get(sessionKey(principal.account, clientId)) === existing ? existing : undefined
-    if (kept && (options.clean || hasExpired(kept))) {
-      await end(kept)
-      kept = undefined
+  async function openNow(principal: Principal, clientId: string, options: OpenOptions, owner: Transport) {
+    const key = sessionKey(principal.account, clientId)
+    const existing = byKey.get(key)
+    const before = existing?.owner
+    if (existing && before) {
+      await leave(existing, before)
+      before.close(takenOver)
     }
-    if (!kept) return { session: await create(principal, clientId, options), present: false }
+    // Leaving ended it when it had expiry 0.
+    const kept = byKey.get(key)
+    if (!kept || options.clean || hasExpired(kept)) {
+      if (kept) await end(kept)
+      return { session: await create(principal, clientId, options, owner), present: false }
+    }
     const { epoch } = await store.open(principal.account, clientId, options.expiryInterval, false)
     kept.epoch = epoch
     kept.expiryInterval = options.expiryInterval
-    kept.disconnectedAt = null
+    kept.owner = owner
     return { session: kept, present: true }
   }
 
-  async function create(principal: Principal, clientId: string, { expiryInterval }: OpenOptions): Promise<Session> {
+  async function create(
+    principal: Principal,
+    clientId: string,
+    { expiryInterval }: OpenOptions,
+    owner: Transport,
+  ): Promise<Session> {
     const { account, name } = principal
     const stored = expiryInterval > 0 ? await store.open(account, clientId, expiryInterval, true) : { id: 0, epoch: 0 }
     const session = new Session(deps, { account, accountName: name, clientId, ...stored, expiryInterval })
+    session.owner = owner
     register(session)
     return session
   }
@@ -176,12 +195,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
     async load() {
       for (const stored of await store.all()) restore(stored)
     },
-    async open(principal, clientId, options) {
+    async open(principal, clientId, options, owner) {
       const key = sessionKey(principal.account, clientId)
       const before = opening.get(key)
       const turn = (before ?? Promise.resolve())
         .catch(() => undefined)
-        .then(() => openNow(principal, clientId, options))
+        .then(() => openNow(principal, clientId, options, owner))
       opening.set(key, turn)
       try {
         return await turn
@@ -189,10 +208,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         if (opening.get(key) === turn) opening.delete(key)
       }
     },
-    async leave(session) {
-      session.detach()
-      if (session.expiryInterval === 0) await end(session)
-    },
+    leave,
     subscribe: addSubscription,
     unsubscribe(session, filter) {
       if (session.subscriptions.delete(filter)) router.remove(session, filter)

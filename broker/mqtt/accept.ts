@@ -1,5 +1,5 @@
 // CONNECT: who it is, which session, what the client is told. MQTT 5 §3.1, §3.2; 3.1.1 §3.1, §3.2
-import type { Session } from '../session.ts'
+import type { Session, Transport } from '../session.ts'
 import { neverExpires } from '../sessions.ts'
 import type { Principal } from '../types.ts'
 import { createUuid } from '../uuid.ts'
@@ -28,7 +28,7 @@ const reason = {
 } as const
 
 /** Logs in and opens the session. A refusal is MQTT 5's reason code. @throws when the store is away */
-export async function acceptConnect(host: Host, connect: Connect): Promise<Accepted | number> {
+export async function acceptConnect(host: Host, connect: Connect, owner: Transport): Promise<Accepted | number> {
   const { properties, will, level } = connect
   if (properties.authenticationMethod !== undefined) return reason.badAuthenticationMethod // [MQTT-4.12.0-1]
   if (connect.clientId === '' && level === 4 && !connect.cleanStart) return reason.clientIdInvalid // [MQTT-3.1.3-8]
@@ -38,10 +38,12 @@ export async function acceptConnect(host: Host, connect: Connect): Promise<Accep
   if (refused) return refused
   const clientId = connect.clientId || createUuid() // [MQTT-3.1.3-6]
   const expiryInterval = level === 5 ? (properties.sessionExpiryInterval ?? 0) : connect.cleanStart ? 0 : neverExpires
-  const { session, present } = await host.sessions.open(principal, clientId, {
-    clean: connect.cleanStart,
-    expiryInterval,
-  })
+  const { session, present } = await host.sessions.open(
+    principal,
+    clientId,
+    { clean: connect.cleanStart, expiryInterval },
+    owner,
+  )
   return {
     session,
     principal,

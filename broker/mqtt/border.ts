@@ -46,6 +46,8 @@ export type MqttBorder = Readonly<{
   pressure: Pressure
   /** Resolves when all queued publications are settled. */
   drained(): Promise<void>
+  /** Gives up what cannot be stored now; nothing of it was acknowledged. */
+  abandon(): void
 }>
 
 /** Loads the persistent sessions and retained messages. */
@@ -95,7 +97,13 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     lent: new Publication(topics.named('lent')),
     logger: logger.child({ area: 'mqtt' }),
   }
-  return { adapter: createMqtt({ config, host }), sessions, pressure, drained: () => queue.batcher.drained() }
+  return {
+    adapter: createMqtt({ config, host }),
+    sessions,
+    pressure,
+    drained: queue.batcher.drained,
+    abandon: queue.batcher.abandon,
+  }
 }
 
 function viewsOf(filter: string, account: string, domain: string) {

@@ -223,13 +223,13 @@ export class Connection implements Transport {
 
   private async connect(connect: ReturnType<typeof readConnect>): Promise<void> {
     try {
-      const accepted = await acceptConnect(this.host, connect)
+      const accepted = await acceptConnect(this.host, connect, this)
       if (typeof accepted === 'number') {
         this.refuseConnect(accepted)
         return
       }
       if (this.closing) {
-        await this.host.sessions.leave(accepted.session)
+        await this.host.sessions.leave(accepted.session, this)
         return
       }
       this.open(accepted)
@@ -347,9 +347,8 @@ export class Connection implements Transport {
     this.onClose(this)
     const { accepted } = this
     if (accepted === null) return
-    accepted.session.streams?.close()
     this.host.sessions
-      .leave(accepted.session)
+      .leave(accepted.session, this)
       .catch((fault: unknown) => this.host.logger.warn({ err: fault }, 'a session could not be ended'))
     if (accepted.will !== null && !clean) sendWill(this.host, accepted, accepted.will)
   }
