@@ -20,6 +20,7 @@ export type Limits = Readonly<{
   cleanQueueMessages: number
   cleanQueueBytes: number
   cachedTopics: number
+  cachedTopicBytes: number
   retainedMessages: number
   retainedBytes: number
   logReaders: number
@@ -46,6 +47,7 @@ export const defaultLimits: Limits = Object.freeze({
   cleanQueueMessages: 10_000,
   cleanQueueBytes: 4 * MiB,
   cachedTopics: 50_000,
+  cachedTopicBytes: 64 * MiB,
   retainedMessages: 250_000,
   retainedBytes: 256 * MiB,
   logReaders: 32,

@@ -4,15 +4,15 @@ import type { Logger } from './log.ts'
 import { ownPublication } from './publication.ts'
 import type { Session } from './session.ts'
 import type { Queued, QueueStore } from './stores.ts'
-import type { TopicTable } from './topic-table.ts'
+import { looseTopic } from './topic-table.ts'
 
 const rowsPerRead = 64
 const retryMs = 1000
 
-export type QueueReaderDeps = Readonly<{ queues: QueueStore; topics: TopicTable; logger: Logger }>
+export type QueueReaderDeps = Readonly<{ queues: QueueStore; logger: Logger }>
 
 /** Answers a function that reads a session's queue on from its cursor until it is caught up, full or gone. */
-export function createQueueReader({ queues, topics, logger }: QueueReaderDeps): (session: Session) => void {
+export function createQueueReader({ queues, logger }: QueueReaderDeps): (session: Session) => void {
   /** False: the session has no room for the row. */
   function give(session: Session, row: Queued): boolean {
     const isExpired = row.expiresAt !== null && row.expiresAt <= Date.now()
@@ -20,7 +20,7 @@ export function createQueueReader({ queues, topics, logger }: QueueReaderDeps): 
       session.skipQueued(row.position, row.payload.length)
       return true
     }
-    const publication = ownPublication(topics.named(row.topic), row.payload, 1)
+    const publication = ownPublication(looseTopic(row.topic), row.payload, 1)
     publication.properties = row.properties
     publication.expiresAt = row.expiresAt ?? 0
     return session.takeQueued(publication, row, row.position)

@@ -16,6 +16,9 @@ export type Router = Readonly<{
   route(topic: Topic): Route
 }>
 
+/** What one target of a cached route takes. */
+const targetBytes = 100
+
 const newNode = (): Node => ({ children: null, here: null, hash: null })
 
 /** A filter is exact when it has no wildcard: its changes concern its own topic only. */
@@ -56,6 +59,7 @@ export function createRouter(topics: TopicTable): Router {
       const route = toRoute(match(root, topic.name))
       topic.route = route
       topic.routeEpoch = epoch
+      topics.charge(route.targets.length * targetBytes)
       return route
     },
   }

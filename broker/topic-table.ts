@@ -9,6 +9,8 @@ export type TopicTable = Readonly<{
   known(name: string): Topic | null
   /** Finds or interns by name. The name is valid. */
   named(name: string): Topic
+  /** Counts bytes that the cache holds for known topics (routes). */
+  charge(bytes: number): void
   /** Raised when the table was emptied: topics of older generations are no longer told of changes. */
   generation(): number
 }>
@@ -16,8 +18,13 @@ export type TopicTable = Readonly<{
 export type TopicTableOptions = Readonly<{
   domain: string
   maxTopics: number
+  maxBytes: number
   check: (buffer: Buffer, start: number, end: number) => void
 }>
+
+const plain = { kind: 'plain' } as const
+/** What one entry takes beside its name. */
+const topicBytes = 300
 
 /** FNV-1a over the bytes. */
 function hashBytes(buffer: Buffer, start: number, end: number): number {
@@ -32,10 +39,11 @@ export function sameBytes(a: Buffer, b: Buffer, start: number, end: number): boo
   return true
 }
 
-/** At `maxTopics` the whole table is emptied: what is in use comes back at its next publish. */
-export function createTopicTable({ domain, maxTopics, check }: TopicTableOptions): TopicTable {
+/** At a limit the whole table is emptied: what is in use comes back at its next publish. */
+export function createTopicTable({ domain, maxTopics, maxBytes, check }: TopicTableOptions): TopicTable {
   let buckets = new Map<number, Topic[]>()
   let count = 0
+  let bytesHeld = 0
   let generation = 1
 
   function lookup(hash: number, buffer: Buffer, start: number, end: number): Topic | null {
@@ -45,15 +53,17 @@ export function createTopicTable({ domain, maxTopics, check }: TopicTableOptions
     return null
   }
 
+  function empty(): void {
+    buckets = new Map()
+    count = 0
+    bytesHeld = 0
+    generation++
+  }
+
   function add(hash: number, source: Buffer): Topic {
-    if (count >= maxTopics) {
-      buckets = new Map()
-      count = 0
-      generation++
-    }
-    const bytes = Buffer.from(source)
-    const name = bytes.toString('utf8')
-    const topic: Topic = { name, bytes, kind: classifyTopic(name, domain), generation, route: null, routeEpoch: 0 }
+    if (count >= maxTopics || bytesHeld > maxBytes) empty()
+    const topic = makeTopic(Buffer.from(source), domain, generation)
+    bytesHeld += topicBytes + 3 * topic.bytes.length
     const bucket = buckets.get(hash)
     if (bucket) bucket.push(topic)
     else buckets.set(hash, [topic])
@@ -78,6 +88,19 @@ export function createTopicTable({ domain, maxTopics, check }: TopicTableOptions
       const hash = hashBytes(bytes, 0, bytes.length)
       return lookup(hash, bytes, 0, bytes.length) ?? add(hash, bytes)
     },
+    charge(bytes) {
+      bytesHeld += bytes
+    },
     generation: () => generation,
   }
+}
+
+/** A topic that no table knows: for what is sent once and must not push out what is in use. */
+export function looseTopic(name: string): Topic {
+  return { name, bytes: Buffer.from(name), kind: plain, generation: 0, route: null, routeEpoch: 0 }
+}
+
+function makeTopic(bytes: Buffer, domain: string, generation: number): Topic {
+  const name = bytes.toString('utf8')
+  return { name, bytes, kind: classifyTopic(name, domain), generation, route: null, routeEpoch: 0 }
 }

@@ -16,7 +16,7 @@ import { createRouter } from '../router.ts'
 import { createSessions, type Sessions } from '../sessions.ts'
 import type { Store } from '../stores.ts'
 import { classifyFilter } from '../topic.ts'
-import { createTopicTable } from '../topic-table.ts'
+import { createTopicTable, looseTopic } from '../topic-table.ts'
 import type { Adapter, Admission, Authenticator, Principal } from '../types.ts'
 import { checkTopicName } from './codec/publish.ts'
 import type { Host } from './host.ts'
@@ -53,7 +53,12 @@ export type MqttBorder = Readonly<{
 /** Loads the persistent sessions and retained messages. */
 export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder> {
   const { config, store, followers, log, limits, counters, logger } = deps
-  const topics = createTopicTable({ domain: config.domain, maxTopics: limits.cachedTopics, check: checkTopicName })
+  const topics = createTopicTable({
+    domain: config.domain,
+    maxTopics: limits.cachedTopics,
+    maxBytes: limits.cachedTopicBytes,
+    check: checkTopicName,
+  })
   const router = createRouter(topics)
   const queue = createQueue(store.queues, await store.queues.lastPosition(), logger)
   const retained = createRetained(limits, await store.queues.retained())
@@ -62,7 +67,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     queues: store.queues,
     router,
     queue,
-    readOn: createQueueReader({ queues: store.queues, topics, logger }),
+    readOn: createQueueReader({ queues: store.queues, logger }),
     limits,
     counters,
     logger,
@@ -94,7 +99,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     party: deps.directory.party,
     pressure,
     flusher: createFlusher(),
-    lent: new Publication(topics.named('lent')),
+    lent: new Publication(looseTopic('')),
     logger: logger.child({ area: 'mqtt' }),
   }
   return {

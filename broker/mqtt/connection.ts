@@ -256,7 +256,7 @@ export class Connection implements Transport {
       pauseFor: (ms) => this.pauseFor(ms),
       end: (reason) => queueMicrotask(() => this.close(reason)),
     })
-    this.replay = new Replay(session, this.host.topics)
+    this.replay = new Replay(session)
     this.stopWatching = this.host.auth.onEnd(principal, () => this.close(closeReason.administrative))
     this.output.bytes(accepted.connack)
     session.onRoom = () => {

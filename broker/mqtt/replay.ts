@@ -4,7 +4,7 @@ import type { SubscriptionOptions } from '../routes.ts'
 import type { Origin } from '../send-window.ts'
 import type { Session } from '../session.ts'
 import type { Retained } from '../stores.ts'
-import type { TopicTable } from '../topic-table.ts'
+import { looseTopic } from '../topic-table.ts'
 
 type Replayed = Readonly<{ messages: IterableIterator<Retained>; options: SubscriptionOptions }>
 
@@ -13,14 +13,12 @@ const nowhere: Origin = { acknowledged: () => undefined }
 
 export class Replay {
   private readonly session: Session
-  private readonly topics: TopicTable
   private readonly waiting: Replayed[] = []
   /** Read, and met a session without room. */
   private next: Retained | null = null
 
-  constructor(session: Session, topics: TopicTable) {
+  constructor(session: Session) {
     this.session = session
-    this.topics = topics
   }
 
   add(messages: IterableIterator<Retained>, options: SubscriptionOptions): void {
@@ -47,7 +45,7 @@ export class Replay {
     { topic, payload, properties, qos, expiresAt }: Retained,
     { qos: granted, subscriptionId }: SubscriptionOptions,
   ): boolean {
-    const publication = ownPublication(this.topics.named(topic), payload, qos)
+    const publication = ownPublication(looseTopic(topic), payload, qos)
     publication.properties = properties
     publication.expiresAt = expiresAt ?? 0
     const subscriptionIds = subscriptionId > 0 ? [subscriptionId] : []

@@ -1,31 +1,29 @@
 // The streams that a session follows (DESIGN §2): what its owner received, sent, is told; from the log, QoS at most 1.
 import { type Envelope, toEnvelope, toTextLine } from '../message.ts'
 import { ownPublication, type Publication } from '../publication.ts'
-import type { SubscriptionOptions } from '../routes.ts'
+import type { SubscriptionOptions, Topic } from '../routes.ts'
 import type { InFlight, Origin } from '../send-window.ts'
 import type { Session, StreamState } from '../session.ts'
 import type { StoredSubscription } from '../stores.ts'
 import { streamTopic } from '../topic.ts'
-import type { TopicTable } from '../topic-table.ts'
+import { looseTopic } from '../topic-table.ts'
 import type { Follower, Followers, FollowingSession, LogEntry, Notice, View } from '../types.ts'
 import { encodeProperties } from './codec/properties.ts'
 
 type Filter = Readonly<{ views: readonly View[]; options: SubscriptionOptions }>
-export type StreamsDeps = Readonly<{ followers: Followers; topics: TopicTable }>
-
 const envelopeType = 'application/vnd.clearbox+json; v=1'
 const noIds: readonly number[] = []
 
 /** The followers of one session, one per stream however many filters name it. They end with its subscriptions. */
 export class SessionStreams implements StreamState {
   private readonly session: Session
-  private readonly deps: StreamsDeps
+  private readonly followers: Followers
   private readonly filters = new Map<string, Filter>()
   private readonly streams = new Map<View, Stream>()
 
-  constructor(session: Session, deps: StreamsDeps) {
+  constructor(session: Session, followers: Followers) {
     this.session = session
-    this.deps = deps
+    this.followers = followers
   }
 
   has(filter: string): boolean {
@@ -42,7 +40,7 @@ export class SessionStreams implements StreamState {
     for (const view of views) {
       const stream = this.streams.get(view)
       if (stream) stream.startBehind(position)
-      else this.streams.set(view, new Stream(this.session, view, position, this.deps))
+      else this.streams.set(view, new Stream(this.session, view, position, this.followers))
     }
     this.settleOptions()
   }
@@ -97,9 +95,9 @@ export function restoreStreams(
   session: Session,
   stored: readonly StoredSubscription[],
   views: (filter: string) => readonly View[],
-  deps: StreamsDeps,
+  followers: Followers,
 ): void {
-  const streams = new SessionStreams(session, deps)
+  const streams = new SessionStreams(session, followers)
   for (const { filter, position, ...options } of stored)
     streams.add(filter, { views: views(filter), options }, position ?? 0)
   session.streams = streams
@@ -111,16 +109,18 @@ class Stream implements FollowingSession, Origin {
   subscriptionIds: readonly number[] = noIds
   private readonly session: Session
   private readonly view: View
-  private readonly deps: StreamsDeps
+  private readonly topic: Topic
+  private readonly followers: Followers
   private readonly outstanding = new Set<number>()
   private follower: Follower | null = null
   private start: number
 
-  constructor(session: Session, view: View, start: number, deps: StreamsDeps) {
+  constructor(session: Session, view: View, start: number, followers: Followers) {
     this.session = session
     this.view = view
+    this.topic = looseTopic(streamTopic(session.accountName, view))
     this.start = start
-    this.deps = deps
+    this.followers = followers
   }
 
   /** All entries of the view up to here are acknowledged; -1 for notices, which have no place in the log. */
@@ -136,7 +136,7 @@ class Stream implements FollowingSession, Origin {
   }
 
   open(): void {
-    this.follower ??= this.deps.followers.follow(this, this.session.account, this.view, this.start)
+    this.follower ??= this.followers.follow(this, this.session.account, this.view, this.start)
   }
 
   close(): void {
@@ -183,7 +183,7 @@ class Stream implements FollowingSession, Origin {
 
   /** A session that follows its own `msg` is a chat device: what it has taken is delivered (DESIGN §5). */
   private tellPosition(seq: number): void {
-    if (this.view === 'msg' && seq > 0) this.deps.followers.acknowledged(this.session.account, seq)
+    if (this.view === 'msg' && seq > 0) this.followers.acknowledged(this.session.account, seq)
   }
 
   /** Null: this view has nothing to show of the message. */
@@ -198,8 +198,7 @@ class Stream implements FollowingSession, Origin {
   }
 
   private publication(payload: Buffer, properties: Parameters<typeof encodeProperties>[0]): Publication {
-    const topic = this.deps.topics.named(streamTopic(this.session.accountName, this.view))
-    const publication = ownPublication(topic, payload, 1)
+    const publication = ownPublication(this.topic, payload, 1)
     publication.properties = encodeProperties(properties)
     return publication
   }

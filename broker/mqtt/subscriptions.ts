@@ -93,7 +93,8 @@ function addStreams(
   options: SubscriptionOptions,
   head: number,
 ): void {
-  const streams = session.streams instanceof SessionStreams ? session.streams : new SessionStreams(session, host)
+  const streams =
+    session.streams instanceof SessionStreams ? session.streams : new SessionStreams(session, host.followers)
   session.streams = streams
   streams.add(filter, { views, options }, head)
   streams.open()
