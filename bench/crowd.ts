@@ -3,7 +3,8 @@ import type { RunningBroker } from './brokers/broker.ts'
 import { createScratch, MqttClient, type Receiver } from './mqtt-client.ts'
 import { connectPacket } from './mqtt-packets.ts'
 
-export type Member = Readonly<{ clientId: string; clean?: boolean; receiver?: Partial<Receiver> }>
+/** `account` is an index of the broker's logins; without it, all in turn. */
+export type Member = Readonly<{ clientId: string; account?: number; clean?: boolean; receiver?: Partial<Receiver> }>
 
 /** Connects clients, all accounts in turn, and remembers whether the broker hung up on one of them. */
 export class Crowd {
@@ -18,7 +19,7 @@ export class Crowd {
 
   async connect(member: Member): Promise<MqttClient> {
     const { port, logins } = this.#broker
-    const login = logins[this.#clients.length % logins.length]
+    const login = logins[(member.account ?? this.#clients.length) % logins.length]
     if (login === undefined) throw new Error('no accounts')
     const client = new MqttClient(port, this.#scratch, this.#receiver(member))
     this.#clients.push(client)

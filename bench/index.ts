@@ -20,7 +20,7 @@ async function bench(options: Options, command: string): Promise<void> {
   pinGenerator()
   const brokers: BrokerUnderTest[] = []
   try {
-    for (const name of options.brokers) brokers.push(await prepare[name]())
+    for (const name of options.brokers) brokers.push(await prepare[name](options.program))
     const runs = await runAll(chosen, brokers, options)
     report(chosen, runs, options, heading(brokers, options, command))
   } finally {

@@ -38,8 +38,12 @@ export function costs(usage: Usage, count: number): Record<string, number> {
     generatorUs: usage.generatorUs / count,
     brokerBusy: usage.brokerUs / usage.seconds / 1e4,
     generatorBusy: usage.generatorUs / usage.seconds / 1e4,
-    othersBusy: usage.othersUs / usage.seconds / 1e4,
+    othersBusy: othersBusy(usage),
   }
+}
+
+export function othersBusy(usage: Usage): number {
+  return usage.othersUs / usage.seconds / 1e4
 }
 
 /** Messages flow already: lets compilers and caches warm up, then measures for `seconds`. */

@@ -10,6 +10,8 @@ export type Options = Readonly<{
   /** Names of scenarios; empty: all. */
   only: readonly string[]
   brokers: readonly BrokerName[]
+  /** Path of the clearbox.js to run; null: the one of this folder. */
+  program: string | null
   json: string | null
   write: boolean
 }>
@@ -19,6 +21,7 @@ export const usage = `npm run bench -- [options]
   --seconds N       length of each steady measurement (5)
   --only a,b        scenarios: p2p-qos0 p2p-qos1 fan-out offline idle frozen paced
   --broker NAME     clearbox or mosquitto alone; nothing is written then
+  --program FILE    the bin/clearbox.js of another build
   --json FILE       all figures of all rounds, too
   --no-write        leave docs/benchmarks.md as it is`
 
@@ -31,6 +34,7 @@ export function parseOptions(args: readonly string[]): Options {
       seconds: { type: 'string', default: '5' },
       only: { type: 'string', default: '' },
       broker: { type: 'string', default: '' },
+      program: { type: 'string' },
       json: { type: 'string' },
       'no-write': { type: 'boolean', default: false },
     },
@@ -41,6 +45,7 @@ export function parseOptions(args: readonly string[]): Options {
     seconds: positive('--seconds', values.seconds),
     only,
     brokers: values.broker === '' ? ['clearbox', 'mosquitto'] : [brokerName(values.broker)],
+    program: values.program ?? null,
     json: values.json ?? null,
     write: !values['no-write'] && values.broker === '' && only.length === 0,
   }

@@ -15,19 +15,19 @@ import {
   untilReady,
 } from './broker.ts'
 
-const program = fileURLToPath(new URL('../../bin/clearbox.js', import.meta.url))
-const built = fileURLToPath(new URL('../../dist', import.meta.url))
+const ownProgram = fileURLToPath(new URL('../../bin/clearbox.js', import.meta.url))
 
-export async function prepareClearbox(): Promise<BrokerUnderTest> {
-  if (!existsSync(program) || !existsSync(built)) throw new Error('ClearBox is not built: run "npm run build" first')
+export async function prepareClearbox(path: string | null): Promise<BrokerUnderTest> {
+  const program = path ?? ownProgram
+  if (!existsSync(program)) throw new Error(`there is no ${program}`)
   const folder = mkdtempSync(join(tmpdir(), 'bench-clearbox-'))
   chmodSync(folder, 0o755)
   const data = join(folder, 'data')
-  await addAccounts(data)
+  await addAccounts(program, data)
   return {
     name: 'clearbox',
-    version: clearbox(['version'], data, '').replace(/^clearbox\s+/i, ''),
-    start: () => start(data),
+    version: clearbox(program, ['version'], data, '').replace(/^clearbox\s+/i, ''),
+    start: () => start(program, data),
     async remove() {
       rmSync(folder, { recursive: true, force: true })
     },
@@ -52,23 +52,23 @@ function environment(data: string): NodeJS.ProcessEnv {
 }
 
 /** Runs a command of the CLI and returns what it printed. */
-function clearbox(args: readonly string[], data: string, input: string): string {
+function clearbox(program: string, args: readonly string[], data: string, input: string): string {
   const result = spawnSync(process.execPath, [program, ...args], { env: environment(data), input, encoding: 'utf8' })
   if (result.status !== 0) throw new Error(`clearbox ${args.join(' ')}: ${result.stdout}${result.stderr}`)
   return result.stdout.trim()
 }
 
-async function addAccounts(data: string): Promise<void> {
-  const broker = await start(data)
+async function addAccounts(program: string, data: string): Promise<void> {
+  const broker = await start(program, data)
   try {
     for (const { username, password } of logins)
-      clearbox(['user', 'add', username, '--password-stdin'], data, `${password}\n`)
+      clearbox(program, ['user', 'add', username, '--password-stdin'], data, `${password}\n`)
   } finally {
     await broker.stop()
   }
 }
 
-async function start(data: string): Promise<RunningBroker> {
+async function start(program: string, data: string): Promise<RunningBroker> {
   const port = await freePort()
   const http = await freePort()
   const env = { ...environment(data), CLEARBOX_MQTT_PORT: String(port), CLEARBOX_HTTP_PORT: String(http) }

@@ -1,6 +1,6 @@
 // The flood at a subscriber that may have stopped reading, beside a witness pair.
 import type { RunningBroker } from '../brokers/broker.ts'
-import type { Crowd } from '../crowd.ts'
+import { Crowd } from '../crowd.ts'
 import { Latency, type Percentiles } from '../latency.ts'
 import { Ledger } from '../ledger.ts'
 import type { MqttClient } from '../mqtt-client.ts'
@@ -17,8 +17,8 @@ const jamBytes = 32 * 1024
 const [floodId, jamId] = [0, 1]
 
 type Witness = Readonly<{ publisher: Publisher; ledger: Ledger; latency: Latency }>
-type Flood = Readonly<{ name: string; qos: Qos; freezes: boolean }>
-export type Outcome = Percentiles & Readonly<{ growthMib: number; lost: number }>
+type Flood = Readonly<{ name: string; qos: Qos; persistent: boolean; freezes: boolean }>
+export type Outcome = Percentiles & Readonly<{ highestRss: number; lost: number }>
 
 export async function connectWitness(crowd: Crowd): Promise<Witness> {
   const ledger = new Ledger()
@@ -54,8 +54,7 @@ export async function flood(broker: RunningBroker, crowd: Crowd, witness: Witnes
   const target = await connectTarget(crowd, topic, options, ledger)
   // At QoS 0 nothing tells the publisher of progress, so its whole flood fits in its ring.
   const publisher = await connectPublisher(crowd, topic, options.qos, options.qos === 1 ? unacknowledged : messages)
-  const rssBefore = broker.rss()
-  let highest = rssBefore
+  let highest = 0
   if (options.freezes) {
     target.freeze()
     await jam(crowd, topic)
@@ -71,13 +70,14 @@ export async function flood(broker: RunningBroker, crowd: Crowd, witness: Witnes
     () => ledger.received,
     options.qos === 0 ? 1000 : 5000,
   )
-  highest = Math.max(highest, broker.rss())
-  return { ...latency, growthMib: (highest - rssBefore) / 1024 / 1024, lost: ledger.lost(messages) }
+  return { ...latency, highestRss: Math.max(highest, broker.rss()), lost: ledger.lost(messages) }
 }
 
 async function connectTarget(crowd: Crowd, topic: string, options: Flood, ledger: Ledger): Promise<MqttClient> {
   const client = await crowd.connect({
     clientId: `bench-${options.name}`,
+    account: 0,
+    clean: !options.persistent,
     receiver: {
       onPublish(bytes, payloadAt) {
         if (publisherAt(bytes, payloadAt) === floodId) ledger.take(sequenceAt(bytes, payloadAt))
@@ -104,6 +104,13 @@ async function jam(crowd: Crowd, topic: string): Promise<void> {
   // Packets of a connection are handled in order, so this one's PUBACK tells that the others were.
   client.write(publishTemplate('bench/jammed', 1, 1).bytes)
   await acknowledged
+}
+
+/** A clean session of the same client id takes a flood's persistent one with it. */
+export async function endSession(broker: RunningBroker, name: string): Promise<void> {
+  const crowd = new Crowd(broker)
+  await crowd.connect({ clientId: `bench-${name}`, account: 0 })
+  await crowd.leave()
 }
 
 /** Flood and witness at their rates until all messages are sent; looks at the memory twenty times a second. */

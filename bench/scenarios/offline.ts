@@ -2,10 +2,10 @@
 import type { RunningBroker } from '../brokers/broker.ts'
 import { Crowd } from '../crowd.ts'
 import { type Faults, faultsOf, Ledger } from '../ledger.ts'
-import { startMeter, type Usage, untilQuiet } from '../meter.ts'
+import { othersBusy, startMeter, type Usage, untilQuiet } from '../meter.ts'
 import { untilDone } from '../pace.ts'
 import { Publisher, payloadBytes, sequenceAt } from '../publisher.ts'
-import { type Figures, faultFigure, faultRow, type Scenario } from './scenario.ts'
+import { type Figures, faultFigure, faultRow, othersRow, type Scenario } from './scenario.ts'
 
 const sessions = 100
 const perSession = 1000
@@ -22,6 +22,7 @@ export const offline: Scenario = {
     { figure: 'drainBrokerUs', label: 'drain: broker CPU per message', unit: 'µs' },
     { figure: 'drainDatabaseUs', label: 'drain: database CPU per message', unit: 'µs' },
     { figure: 'drainSeconds', label: 'drain: until all had arrived', unit: 's' },
+    othersRow,
     faultRow,
   ],
   run,
@@ -39,6 +40,7 @@ async function run(broker: RunningBroker): Promise<Figures> {
     drainSeconds,
     drainBrokerUs: drain.brokerUs / total,
     drainDatabaseUs: drain.databaseUs / total,
+    othersBusy: othersBusy(queue),
     ...faultFigure(faults, wrongAcks),
   }
 }

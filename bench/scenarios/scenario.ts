@@ -24,6 +24,12 @@ export const brokerCost = (target?: Target): Row => ({
   ...(target === undefined ? {} : { target }),
 })
 
+export const othersRow: Row = {
+  figure: 'othersBusy',
+  label: 'everything else on the machine, share of one CPU',
+  unit: '%',
+}
+
 /** The rows of every steady stretch, behind the broker's cost. */
 export const steadyRows: readonly Row[] = [
   { figure: 'databaseUs', label: 'database CPU per delivered message', unit: 'µs' },
@@ -31,7 +37,7 @@ export const steadyRows: readonly Row[] = [
   { figure: 'rate', label: 'delivered per second', unit: '/s' },
   { figure: 'brokerBusy', label: 'broker, share of its CPU', unit: '%' },
   { figure: 'generatorBusy', label: 'generator, share of its CPU', unit: '%' },
-  { figure: 'othersBusy', label: 'everything else on the machine, share of one CPU', unit: '%' },
+  othersRow,
 ]
 
 /** One row for all that must not happen. */
