@@ -43,8 +43,8 @@ function firstMessage(listening: readonly Listening[], adminPassword: string | n
     `  A first message, in another terminal${heading}:`,
     '',
     `TOKEN=$(curl -s ${url}/v1/auth/login ${json} -d '{"username":"admin","password":"${password}"}' | ${readToken})`,
-    `curl -s ${url}/v1/messages ${bearer} ${json} -d '{"to":"admin","text":"Hello"}'`,
-    `curl -s "${url}/v1/history?with=admin" ${bearer}`,
+    `curl -s ${url}/v1/messages ${bearer} ${json} -d '{"to":"admin","text":"Hello"}'; echo`,
+    `curl -s "${url}/v1/history?with=admin" ${bearer}; echo`,
     '',
     ...overMqtt(listening, adminPassword),
   ]

@@ -3,8 +3,6 @@ import { Command, CommanderError, Option } from 'commander'
 import { StoreStartError } from '../storage/start-error.ts'
 import { CliError } from './cli-error.ts'
 import { readConfig } from './read-config.ts'
-import { start } from './start.ts'
-import { addUser, changePassword } from './user.ts'
 import { readVersion } from './version.ts'
 
 /** 0: done; 1: it did not work; 2: it was not called as it must be. Never throws what a person can do something about. */
@@ -32,6 +30,7 @@ function report(error: unknown): number {
 
 type Options = { config?: string; passwordStdin?: boolean; role: 'admin' | 'user' }
 
+// Each action loads what it needs: `clearbox version` need not wait for the whole server.
 function createProgram(end: (exitCode: number) => void): Command {
   const program = new Command('clearbox')
     .description('One messaging broker for MQTT, XMPP and HTTP.')
@@ -47,7 +46,10 @@ function createProgram(end: (exitCode: number) => void): Command {
     .command('start')
     .description('start the server; Ctrl-C stops it')
     .addOption(config())
-    .action(async (options: Options) => end(await start(readConfig(options.config), options.config ?? null)))
+    .action(async (options: Options) => {
+      const { start } = await import('./start.ts')
+      end(await start(readConfig(options.config), options.config ?? null))
+    })
 
   const user = program.command('user').description('accounts; works whether or not the server runs')
   user
@@ -57,14 +59,20 @@ function createProgram(end: (exitCode: number) => void): Command {
     .addOption(passwordStdin())
     .addOption(new Option('--role <role>', 'what it may do').choices(['admin', 'user']).default('user'))
     .addOption(config())
-    .action((name: string, options: Options) => addUser(readConfig(options.config), { name, ...options }))
+    .action(async (name: string, options: Options) => {
+      const { addUser } = await import('./user.ts')
+      await addUser(readConfig(options.config), { name, ...options })
+    })
   user
     .command('passwd')
     .description('change the password of an account; ends its connections')
     .argument('<name>', 'alice, or alice@domain')
     .addOption(passwordStdin())
     .addOption(config())
-    .action((name: string, options: Options) => changePassword(readConfig(options.config), { name, ...options }))
+    .action(async (name: string, options: Options) => {
+      const { changePassword } = await import('./user.ts')
+      await changePassword(readConfig(options.config), { name, ...options })
+    })
 
   program
     .command('version')
