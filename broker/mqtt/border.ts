@@ -72,10 +72,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     counters,
     logger,
     restoreStreams: (session, stored) =>
-      restoreStreams(session, stored, (filter) => viewsOf(filter, session.accountName, config.domain), {
-        followers,
-        topics,
-      }),
+      restoreStreams(session, stored, (filter) => viewsOf(filter, session.accountName, config.domain), followers),
     onOverflow: ({ account, clientId }, dropped) =>
       followers.notice(account, {
         code: 'queue-overflow',
