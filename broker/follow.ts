@@ -3,7 +3,7 @@ import type { Logger } from './log.ts'
 import type { MessageLog } from './message-log.ts'
 import type { ArchiveStore } from './stores.ts'
 import { createTurns, type Turns } from './turns.ts'
-import type { Follower, Followers, FollowingSession, LogEntry, Notice, View } from './types.ts'
+import type { Follower, Followers, FollowingSession, Kind, LogEntry, Notice, View } from './types.ts'
 
 const entriesPerRead = 100
 const retryMs = 1000
@@ -174,10 +174,13 @@ class LogFollower implements Follower {
   }
 }
 
-function isInView({ owner, message: { from, to } }: LogEntry, view: View): boolean {
+/** Kinds that have no place on `msg`, `sent` and `text` (the table of DESIGN §2). */
+const eventKinds: ReadonlySet<Kind> = new Set(['receipt', 'marker', 'typing', 'presence', 'error'])
+
+function isInView({ owner, message: { from, to, kind } }: LogEntry, view: View): boolean {
+  if (view === 'chat') return true
+  if (eventKinds.has(kind)) return false
   switch (view) {
-    case 'chat':
-      return true
     case 'msg':
       return to.id === owner
     case 'sent':

@@ -215,8 +215,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
     async keepSubscriptions(session, added, removed) {
       if (!session.persistent) return
-      if (removed.length > 0) await store.unsubscribe(session.id, session.epoch, removed)
-      if (added.length > 0) await store.subscribe(session.id, session.epoch, added)
+      const kept =
+        (removed.length === 0 || (await store.unsubscribe(session.id, session.epoch, removed))) &&
+        (added.length === 0 || (await store.subscribe(session.id, session.epoch, added)))
+      if (!kept) throw new Error('the session belongs to another connection now')
     },
     sweep,
     save,
