@@ -130,7 +130,7 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
     output.write(toStanza(entry, this.#deps.naming))
     this.#deps.counters.xmppStanzasSent++
     if (entry.seq > 0) {
-      this.#lastWritten = entry.seq
+      this.#lastWritten = Math.max(this.#lastWritten, entry.seq)
       // What a negative one has says nothing about the messages before it, which were not for it.
       if (this.#takesAll) this.#position.wrote(entry.seq, output.written)
     }

@@ -15,7 +15,8 @@ import { createOutput, type Output } from './output.ts'
 import type { Router } from './router.ts'
 import type { Binding, Session } from './session.ts'
 import { isStanzaName } from './stanza.ts'
-import { createXmlReader, XmlFault, type XmlReader } from './xml.ts'
+import { createXmlReader, type XmlReader } from './xml.ts'
+import { XmlFault } from './xml-tree.ts'
 
 const maxBytesBefore = 10 * 1024
 const maxBytesAfter = 256 * 1024

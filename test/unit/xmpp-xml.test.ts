@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Element, escapeText, toXml } from '../../adapters/xmpp/element.ts'
-import { createXmlReader, parseXml, XmlFault } from '../../adapters/xmpp/xml.ts'
+import { createXmlReader, parseXml } from '../../adapters/xmpp/xml.ts'
+import { XmlFault } from '../../adapters/xmpp/xml-tree.ts'
 
 const header = `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='a'>`
 
