@@ -82,7 +82,7 @@ function createApp(logger: Logger): App {
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     clientErrorHandler: answerBrokenRequest,
-    frameworkErrors: (fault, _request, reply) => sendProblem(reply, toProblem(fault)),
+    frameworkErrors: (fault, _request, reply) => void sendProblem(reply, toProblem(fault)),
   }).withTypeProvider<ZodTypeProvider>()
   app.server.maxConnections = maxConnections
   app.removeContentTypeParser('text/plain')

@@ -28,6 +28,9 @@ function report(error: unknown): number {
   throw error
 }
 
+const configOption = () => new Option('-c, --config <file>', 'settings (default: clearbox.yaml when it is there)')
+const passwordOption = () => new Option('--password-stdin', 'read the password from standard input')
+
 type Options = { config?: string; passwordStdin?: boolean; role: 'admin' | 'user' }
 
 // Each action loads what it needs: `clearbox version` need not wait for the whole server.
@@ -39,26 +42,32 @@ function createProgram(end: (exitCode: number) => void): Command {
     .helpCommand('help [command]', 'show the help of a command')
     .exitOverride()
     .showHelpAfterError('(clearbox --help shows what there is)')
-  const config = () => new Option('-c, --config <file>', 'settings (default: clearbox.yaml when it is there)')
-  const passwordStdin = () => new Option('--password-stdin', 'read the password from standard input')
-
   program
     .command('start')
     .description('start the server; Ctrl-C stops it')
-    .addOption(config())
+    .addOption(configOption())
     .action(async (options: Options) => {
       const { start } = await import('./start.ts')
       end(await start(readConfig(options.config), options.config ?? null))
     })
 
+  addUserCommands(program)
+  program
+    .command('version')
+    .description('show the version')
+    .action(() => void process.stdout.write(`${readVersion()}\n`))
+  return program
+}
+
+function addUserCommands(program: Command): void {
   const user = program.command('user').description('accounts; works whether or not the server runs')
   user
     .command('add')
     .description('make an account; asks for the password')
     .argument('<name>', 'alice, or alice@domain')
-    .addOption(passwordStdin())
+    .addOption(passwordOption())
     .addOption(new Option('--role <role>', 'what it may do').choices(['admin', 'user']).default('user'))
-    .addOption(config())
+    .addOption(configOption())
     .action(async (name: string, options: Options) => {
       const { addUser } = await import('./user.ts')
       await addUser(readConfig(options.config), { name, ...options })
@@ -67,16 +76,10 @@ function createProgram(end: (exitCode: number) => void): Command {
     .command('passwd')
     .description('change the password of an account; ends its connections')
     .argument('<name>', 'alice, or alice@domain')
-    .addOption(passwordStdin())
-    .addOption(config())
+    .addOption(passwordOption())
+    .addOption(configOption())
     .action(async (name: string, options: Options) => {
       const { changePassword } = await import('./user.ts')
       await changePassword(readConfig(options.config), { name, ...options })
     })
-
-  program
-    .command('version')
-    .description('show the version')
-    .action(() => void process.stdout.write(`${readVersion()}\n`))
-  return program
 }

@@ -102,27 +102,11 @@ function createEntries(logger: Logger) {
   }
 
   function create(account: Account): Entry {
-    const { id, name, role, plainTopics } = account
-    const principal = { account: id, name, role, plainTopics, epoch: 0 }
-    const entry: Entry = { account, principal, proof: null, ends: new Set() }
+    const entry = toEntry(account)
     if (entries.size >= maxIdleEntries) evict()
-    entries.set(id, entry)
-    ids.set(name, id)
+    entries.set(account.id, entry)
+    ids.set(account.name, account.id)
     return entry
-  }
-
-  function endAll(entry: Entry): void {
-    entry.proof = null
-    entry.principal.epoch++
-    const ends = [...entry.ends]
-    entry.ends.clear()
-    for (const end of ends) {
-      try {
-        end()
-      } catch (err) {
-        logger.error({ err, account: entry.account.name }, 'a connection could not be ended')
-      }
-    }
   }
 
   return {
@@ -135,7 +119,7 @@ function createEntries(logger: Logger) {
       entry.account = account
       entry.principal.role = account.role
       entry.principal.plainTopics = account.plainTopics
-      endAll(entry)
+      endAll(entry, logger)
       return entry
     },
     /** The account is gone. */
@@ -143,7 +127,27 @@ function createEntries(logger: Logger) {
       const entry = entries.get(id)
       if (!entry) return
       drop(entry)
-      endAll(entry)
+      endAll(entry, logger)
     },
+  }
+}
+
+function toEntry(account: Account): Entry {
+  const { id, name, role, plainTopics } = account
+  const principal = { account: id, name, role, plainTopics, epoch: 0 }
+  return { account, principal, proof: null, ends: new Set() }
+}
+
+function endAll(entry: Entry, logger: Logger): void {
+  entry.proof = null
+  entry.principal.epoch++
+  const ends = [...entry.ends]
+  entry.ends.clear()
+  for (const end of ends) {
+    try {
+      end()
+    } catch (err) {
+      logger.error({ err, account: entry.account.name }, 'a connection could not be ended')
+    }
   }
 }

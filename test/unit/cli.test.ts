@@ -104,7 +104,8 @@ describe('start', () => {
   const children: ChildProcess[] = []
   afterEach(async () => {
     const running = children.splice(0).filter((child) => child.exitCode === null && child.signalCode === null)
-    await Promise.all(running.map((child) => child.kill('SIGTERM') && once(child, 'close')))
+    for (const child of running) child.kill('SIGTERM')
+    await Promise.all(running.map((child) => once(child, 'close')))
   })
 
   async function start(env: Record<string, string> = free) {
