@@ -11,6 +11,8 @@ import { willRefusal } from './will.ts'
 export type Accepted = Readonly<{
   session: Session
   principal: Principal
+  /** The permission epoch of the login: a change since then ends it. */
+  loginEpoch: number
   /** Seconds; 0: none. */
   keepAlive: number
   /** The client's limits; 65,535 and infinity where it has none. */
@@ -34,6 +36,7 @@ export async function acceptConnect(host: Host, connect: Connect, owner: Transpo
   if (connect.clientId === '' && level === 4 && !connect.cleanStart) return reason.clientIdInvalid // [MQTT-3.1.3-8]
   const principal = await logIn(host, connect)
   if (typeof principal === 'number') return principal
+  const loginEpoch = principal.epoch
   const refused = will && willRefusal(host, principal, will)
   if (refused) return refused
   const clientId = connect.clientId || createUuid() // [MQTT-3.1.3-6]
@@ -47,6 +50,7 @@ export async function acceptConnect(host: Host, connect: Connect, owner: Transpo
   return {
     session,
     principal,
+    loginEpoch,
     keepAlive: connect.keepAlive,
     receiveMaximum: properties.receiveMaximum ?? 0xffff,
     maxPacketBytes: properties.maximumPacketSize ?? Number.POSITIVE_INFINITY,

@@ -232,6 +232,12 @@ export class Connection implements Transport {
         await this.host.sessions.leave(accepted.session, this)
         return
       }
+      // The password may have changed while the session was opened; from here on `onEnd` tells.
+      if (accepted.principal.epoch !== accepted.loginEpoch) {
+        this.refuseConnect(closeReason.administrative)
+        await this.host.sessions.leave(accepted.session, this)
+        return
+      }
       this.open(accepted)
     } catch (fault) {
       this.host.logger.warn({ err: fault }, 'a CONNECT failed')
