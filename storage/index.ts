@@ -50,7 +50,7 @@ function createStore(endpoint: Endpoint, db: Database): Store {
   let closed: Promise<void> | null = null
   return {
     accounts: createAccountStore(db),
-    archive: createArchiveStore(db, db.pipelined()),
+    archive: createArchiveStore(db, db.pipelined('joins batches')),
     sessions: createSessionStore(db, removal),
     queues: createQueueStore(db, db.pipelined(), removal),
     changes: createChangeStore(db),

@@ -14,7 +14,7 @@ export interface Connection {
 
 export interface Database extends Connection {
   /** A connection of its own, whose statements are sent without waiting for each other and carried out in order. */
-  pipelined(): Connection
+  pipelined(work?: 'joins batches'): Connection
   /** @throws TransientStoreError */
   transaction<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>
   close(): Promise<void>
@@ -26,8 +26,12 @@ const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 20_000
 const SILENCE_TIMEOUT_MS = 25_000
 
-/** Statements are planned once, perhaps while tables are empty: they must not settle on reading whole tables. */
-const PLANNER = '-c jit=off -c enable_seqscan=off'
+/**
+ * A statement is planned once, perhaps while its tables are empty: it must not settle on reading whole tables. So every
+ * row is found by an index, unless a connection's statements join batches with themselves.
+ */
+const BY_INDEX = '-c jit=off -c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off'
+const BATCHES = '-c jit=off -c enable_seqscan=off -c enable_mergejoin=off'
 
 export function openDatabase(endpoint: Endpoint, logger: Logger): Database {
   const config = connectionConfig(endpoint.config)
@@ -37,8 +41,9 @@ export function openDatabase(endpoint: Endpoint, logger: Logger): Database {
 
   return {
     query: (statement, values) => guarded(endpoint, () => pool.query({ ...statement, values: [...values] })),
-    pipelined() {
-      const pipeline = createPipeline(endpoint, config)
+    pipelined(work) {
+      const options = work === 'joins batches' ? BATCHES : BY_INDEX
+      const pipeline = createPipeline(endpoint, { ...config, options })
       pipelines.push(pipeline)
       return pipeline
     },
@@ -53,7 +58,7 @@ export function connectionConfig(config: ClientConfig): ClientConfig {
   return {
     ...config,
     application_name: 'clearbox',
-    options: PLANNER,
+    options: BY_INDEX,
     types: { getTypeParser },
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,

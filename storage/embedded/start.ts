@@ -14,7 +14,9 @@ export type Reached = Readonly<{ client: Client; socketFolder: string }>
 
 type Started = Readonly<{ child: ChildProcess; logOffset: number; ended: () => boolean }>
 
-const POLL_MS = 10
+/** Between two tries, growing with the time waited: each is a line in the log of a server that recovers. */
+const MIN_POLL_MS = 10
+const MAX_POLL_MS = 200
 /** Recovery after a crash may take a while; a server that says so is waited for. */
 const SILENT_TIMEOUT_MS = 60_000
 const BUSY_TIMEOUT_MS = 10 * 60_000
@@ -41,7 +43,7 @@ export async function reach(folders: Folders, binDir: string | null): Promise<Re
     } else if (attached === 'absent' && started === null && !(await isClaimed(folders.cluster))) {
       started = await start(folders, binDir)
     }
-    await pause(POLL_MS)
+    await pause(Math.min(Math.max(waitedMs / 8, MIN_POLL_MS), MAX_POLL_MS))
   }
 }
 

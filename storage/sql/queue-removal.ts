@@ -3,11 +3,10 @@
 import type { QueueStore } from '../../broker/stores.ts'
 import type { Connection, Statement } from '../postgres.ts'
 
-/** `d` answers the positions whose references went, `gone` says of a reference still seen here that it went, too. */
-function removeBodies(gone: string): string {
-  return `DELETE FROM queue_bodies AS b USING (SELECT DISTINCT position FROM d) AS d WHERE b.position = d.position
-    AND NOT EXISTS (SELECT FROM queue_references AS q WHERE q.position = b.position AND NOT (${gone}))`
-}
+/** `d` answers the positions of the references that went: a body goes when these were all it had. */
+const REMOVE_BODIES = `DELETE FROM queue_bodies AS b USING (SELECT position, count(*) AS n FROM d GROUP BY position) AS d
+    WHERE b.position = d.position
+      AND NOT EXISTS (SELECT FROM queue_references AS q WHERE q.position = b.position OFFSET d.n)`
 
 const ACKNOWLEDGE: Statement = {
   name: 'queue-acknowledge',
@@ -15,13 +14,13 @@ const ACKNOWLEDGE: Statement = {
   v AS MATERIALIZED (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS v(session, head)),
   d AS (
     DELETE FROM queue_references AS r USING v WHERE r.session = v.session AND r.position <= v.head RETURNING r.position)
-  ${removeBodies('EXISTS (SELECT FROM v WHERE v.session = q.session AND q.position <= v.head)')}`,
+  ${REMOVE_BODIES}`,
 }
 
 const REMOVE_SESSIONS: Statement = {
   name: 'queue-remove-sessions',
   text: `WITH d AS (DELETE FROM queue_references WHERE session = ANY ($1::bigint[]) RETURNING position)
-  ${removeBodies('q.session = ANY ($1::bigint[])')}`,
+  ${REMOVE_BODIES}`,
 }
 
 const TRIM: Statement = {
@@ -36,7 +35,7 @@ const TRIM: Statement = {
   n AS MATERIALIZED (
     SELECT count(*) AS dropped, coalesce(sum(octet_length(b.payload)), 0)::bigint AS bytes
     FROM d JOIN s ON d.position > s.head JOIN queue_bodies AS b ON b.position = d.position),
-  b AS (${removeBodies('q.session = $1')}),
+  b AS (${REMOVE_BODIES}),
   u AS (UPDATE sessions AS w SET head = cut.position FROM cut WHERE w.id = $1)
   SELECT coalesce((SELECT position FROM cut), (SELECT head FROM s), 0) AS head, n.dropped, n.bytes FROM n`,
 }

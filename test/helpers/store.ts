@@ -7,6 +7,7 @@ import { Client, type ClientConfig } from 'pg'
 import { createLogger } from '../../broker/log.ts'
 import type { Account, Appending, Store } from '../../broker/stores.ts'
 import type { Verifiers } from '../../broker/types.ts'
+import { createUuid } from '../../broker/uuid.ts'
 import { clientConfig } from '../../storage/embedded/attach.ts'
 import { readClaim } from '../../storage/embedded/postmaster.ts'
 import { openStore } from '../../storage/index.ts'
@@ -126,7 +127,7 @@ export async function someAccount(store: Store): Promise<Account> {
 /** A message from one account to another, with the fields that a test cares about. */
 export function someMessage(sender: number, receiver: number, fields: Partial<Appending> = {}): Appending {
   return {
-    id: someId(),
+    id: createUuid(),
     kind: 'message',
     sender,
     receiver,
@@ -141,14 +142,4 @@ export function someMessage(sender: number, receiver: number, fields: Partial<Ap
     ttl: null,
     ...fields,
   }
-}
-
-// RFC 9562 §5.7
-function someId(): string {
-  const bytes = randomBytes(16)
-  bytes.writeUIntBE(Date.now(), 0, 6)
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6)
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
-  const hex = bytes.toString('hex')
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
 }
