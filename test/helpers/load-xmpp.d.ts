@@ -1,0 +1,34 @@
+// The part of @xmpp/client that tests use; the package has no types.
+declare module '@xmpp/client' {
+  export type XmlElement = Readonly<{
+    name: string
+    attrs: Readonly<Record<string, string | undefined>>
+    getChild(name: string, xmlns?: string): XmlElement | undefined
+    getChildText(name: string, xmlns?: string): string | null
+  }>
+
+  export type Client = Readonly<{
+    start(): Promise<unknown>
+    stop(): Promise<unknown>
+    send(element: XmlElement): Promise<void>
+    on(event: 'stanza', listener: (stanza: XmlElement) => void): void
+    on(event: 'error', listener: (error: Error) => void): void
+    once(event: 'disconnect', listener: () => void): void
+    iqCaller: Readonly<{ request(iq: XmlElement, timeoutMs?: number): Promise<XmlElement> }>
+    reconnect: Readonly<{ stop(): void }>
+  }>
+
+  export function client(options: {
+    service: string
+    domain: string
+    username: string
+    password: string
+    resource?: string
+  }): Client
+
+  export function xml(
+    name: string,
+    attributes?: Readonly<Record<string, string>>,
+    ...children: readonly (XmlElement | string)[]
+  ): XmlElement
+}
