@@ -22,6 +22,7 @@ import { errorOf, type Stanza, toStanzaError } from './stanza.ts'
 
 /** Messages behind a first available presence, at most (DESIGN §5). */
 const backlogLimit = 200
+const liveMs = 2000
 
 export type SessionDeps = Readonly<{
   admission: Admission
@@ -55,6 +56,7 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
   #lastToken = 0
   #follower: Follower | null = null
   #takesAll = false
+  #followedAt = 0
   #lastWritten = 0
   #isClosed = false
 
@@ -113,6 +115,7 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
     const after = await this.#deps.followers.backlogStart(account, backlogLimit)
     if (this.#isClosed) return
     this.#follower?.close()
+    this.#followedAt = Date.now()
     this.#follower = this.#deps.followers.follow(this, account, 'chat', after)
   }
 
@@ -127,7 +130,7 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
     if (this.#isClosed || !this.#isFor(entry)) return true
     const { output } = this.#binding
     if (output.isFull) return false
-    output.write(toStanza(entry, this.#deps.naming))
+    output.write(toStanza(this.#isLive(entry) ? { ...entry, late: false } : entry, this.#deps.naming))
     this.#deps.counters.xmppStanzasSent++
     if (entry.seq > 0) {
       this.#lastWritten = Math.max(this.#lastWritten, entry.seq)
@@ -161,6 +164,11 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
   close(): void {
     this.becomeUnavailable()
     this.#isClosed = true
+  }
+
+  /** Met on the way through the log, but so young that a `delay` would only make it look old. */
+  #isLive({ late, message: { ts } }: LogEntry): boolean {
+    return late && ts >= this.#followedAt && Date.now() - ts < liveMs
   }
 
   /** RFC 6121 §8.5.2.1.1 and §8.5.3.1: the resource that was named if it is there, else all that are not negative. */

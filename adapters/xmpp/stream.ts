@@ -50,6 +50,7 @@ export class Stream implements ClientStream {
   #reader: XmlReader
   #state: State = 'opening'
   #hasHeader = false
+  #isShakingHands = false
   #lang: string | null = null
   #forgetEnd = () => {}
   /** When the connection was made, then when it began to close. */
@@ -89,6 +90,7 @@ export class Stream implements ClientStream {
     if (!this.#hasHeader) this.#sendHeader(null)
     this.#output.write(toStreamError(condition, text))
     this.#end()
+    if (this.#isShakingHands) this.#socket.destroy() // There is no stream in which it could be said.
     this.#deps.logger.debug({ condition, account: this.principal?.name }, 'XMPP stream refused')
   }
 
@@ -98,6 +100,10 @@ export class Stream implements ClientStream {
     this.send(proceed)
     this.#output.flush()
     const secured = new TLSSocket(plain, { isServer: true, secureContext: this.#deps.secureContext() })
+    this.#isShakingHands = true
+    secured.once('secure', () => {
+      this.#isShakingHands = false
+    })
     this.#socket = secured
     this.#output.attach(secured)
     this.#restart()
