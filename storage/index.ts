@@ -1,7 +1,8 @@
 // The store: one dialect, whether the database is ours or another's.
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Config } from '../broker/config.ts'
 import type { Logger } from '../broker/log.ts'
-import type { Store } from '../broker/stores.ts'
+import { type Store, TransientStoreError } from '../broker/stores.ts'
 import { type Purpose, startEmbedded } from './embedded.ts'
 import type { Endpoint } from './endpoint.ts'
 import { useExternal } from './external.ts'
@@ -25,6 +26,7 @@ export type StoreOptions = Readonly<{
 }>
 
 const PING: Statement = { name: 'ping', text: 'SELECT 1 AS alive' }
+const PING_TIMEOUT_MS = 5_000
 
 /** Starts the embedded database, or connects to the configured one, and brings it up to date. @throws StoreStartError */
 export async function openStore({ config, logger, purpose }: StoreOptions): Promise<Store> {
@@ -56,11 +58,16 @@ function createStore(endpoint: Endpoint, db: Database): Store {
     changes: createChangeStore(db),
     secrets: createSecretStore(db),
     async ping() {
-      await db.query(PING, [])
+      await Promise.race([db.query(PING, []), silence(PING_TIMEOUT_MS)])
     },
     close() {
       closed ??= db.close().then(() => endpoint.close())
       return closed
     },
   }
+}
+
+async function silence(timeoutMs: number): Promise<never> {
+  await pause(timeoutMs, undefined, { ref: false })
+  throw new TransientStoreError('The database does not answer.')
 }

@@ -38,17 +38,24 @@ export function openDatabase(endpoint: Endpoint, logger: Logger): Database {
   const pool = new Pool({ ...config, max: POOL_SIZE, idleTimeoutMillis: 60_000 })
   pool.on('error', (error) => logger.debug({ err: error }, 'an idle connection to the database ended'))
   const pipelines: Pipeline[] = []
+  let closed = false
+
+  function check(): void {
+    if (closed) throw new Error('The store is closed.')
+    endpoint.check()
+  }
 
   return {
-    query: (statement, values) => guarded(endpoint, () => pool.query({ ...statement, values: [...values] })),
+    query: (statement, values) => guarded(check, () => pool.query({ ...statement, values: [...values] })),
     pipelined(work) {
       const options = work === 'joins batches' ? BATCHES : BY_INDEX
-      const pipeline = createPipeline(endpoint, { ...config, options })
+      const pipeline = createPipeline(check, { ...config, options })
       pipelines.push(pipeline)
       return pipeline
     },
-    transaction: (work) => transaction(endpoint, pool, work),
+    transaction: (work) => transaction(check, pool, work),
     async close() {
+      closed = true
       await Promise.all([pool.end(), ...pipelines.map((pipeline) => pipeline.close())])
     },
   }
@@ -71,8 +78,11 @@ export function connectionConfig(config: ClientConfig): ClientConfig {
 const getTypeParser: typeof types.getTypeParser = (oid: number, format?: 'text' | 'binary') =>
   oid === types.builtins.INT8 ? Number : types.getTypeParser(oid, format as 'text')
 
-async function guarded<Row extends object>(endpoint: Endpoint, ask: () => Promise<{ rows: Row[] }>): Promise<Row[]> {
-  endpoint.check()
+/** Throws while no statement may be sent. */
+type Check = () => void
+
+async function guarded<Row extends object>(check: Check, ask: () => Promise<{ rows: Row[] }>): Promise<Row[]> {
+  check()
   try {
     return (await ask()).rows
   } catch (error) {
@@ -81,11 +91,11 @@ async function guarded<Row extends object>(endpoint: Endpoint, ask: () => Promis
 }
 
 async function transaction<Result>(
-  endpoint: Endpoint,
+  check: Check,
   pool: Pool,
   work: (connection: Connection) => Promise<Result>,
 ): Promise<Result> {
-  endpoint.check()
+  check()
   const client = await pool.connect().catch((error: unknown) => {
     throw toStoreError(error)
   })
@@ -95,7 +105,7 @@ async function transaction<Result>(
   try {
     await client.query('BEGIN')
     const result = await work({
-      query: (statement, values) => guarded(endpoint, () => client.query({ ...statement, values: [...values] })),
+      query: (statement, values) => guarded(check, () => client.query({ ...statement, values: [...values] })),
     })
     await client.query('COMMIT')
     broken = false
@@ -119,7 +129,7 @@ interface Pipeline extends Connection {
 }
 
 /** Reconnects at the next statement after its connection has ended. */
-function createPipeline(endpoint: Endpoint, config: ClientConfig): Pipeline {
+function createPipeline(check: Check, config: ClientConfig): Pipeline {
   let connecting: Promise<Client> | null = null
 
   function connect(): Promise<Client> {
@@ -136,7 +146,7 @@ function createPipeline(endpoint: Endpoint, config: ClientConfig): Pipeline {
 
   return {
     query: (statement, values) =>
-      guarded(endpoint, async () => {
+      guarded(check, async () => {
         connecting ??= connect()
         const client = await connecting
         return client.query({ ...statement, values: [...values] })

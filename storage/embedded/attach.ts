@@ -20,7 +20,8 @@ export async function attach(socketFolder: string): Promise<Attached> {
   try {
     await maintenance.query(`CREATE DATABASE ${DATABASE}`)
   } catch (error) {
-    if (sqlState(error) !== '42P04' && sqlState(error) !== '23505') throw error
+    // Made meanwhile, or just being made, by another process.
+    if (!['42P04', '23505', '55006'].includes(sqlState(error) ?? '')) throw error
   } finally {
     await maintenance.end()
   }
@@ -42,8 +43,8 @@ async function connect(socketFolder: string, database: string): Promise<Attached
       throw new StoreStartError(`The database's socket in ${socketFolder} belongs to another user.`, { cause: error })
     }
     // Starting up or stopping, too many connections, or it went away meanwhile.
-    if (!(error instanceof DatabaseError) || code === '57P03' || code?.startsWith('53')) return 'busy'
-    throw error
+    if (!(error instanceof DatabaseError) || code?.startsWith('57P') || code?.startsWith('53')) return 'busy'
+    throw new StoreStartError(`The database in ${socketFolder} refuses ClearBox: ${error.message}`, { cause: error })
   }
 }
 

@@ -19,7 +19,7 @@ export async function findBinaries(configured: string | null): Promise<Binaries>
   const packaged = await fromPackage()
   if (packaged !== null) return packaged
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const binaries = folder === '' ? null : await probe(folder)
+    const binaries = folder === '' ? null : await probe(resolve(folder))
     if (binaries !== null) return binaries
   }
   throw new StoreStartError(
@@ -63,7 +63,7 @@ async function fromPackage(): Promise<Binaries | null> {
  * npm packages hold no symbolic links, so the package's install script makes those of its libraries. Where scripts were
  * not run, they are made here, at the first start.
  */
-async function makeLinks(root: string): Promise<void> {
+export async function makeLinks(root: string): Promise<void> {
   for (const { source, target } of await listedLinks(root)) {
     const link = join(root, target)
     if (await exists(link)) continue

@@ -103,15 +103,23 @@ export async function isClaimed(cluster: string): Promise<boolean> {
 export async function stopPostmaster(cluster: string, logFault: (text: string) => void): Promise<void> {
   const claim = await readClaim(cluster)
   if (claim === null || !(await isPostmaster(claim.pid, cluster))) return
-  process.kill(claim.pid, 'SIGINT')
+  signal(claim.pid, 'SIGINT')
   const deadline = Date.now() + STOP_TIMEOUT_MS
   while ((await readClaim(cluster))?.pid === claim.pid && isAlive(claim.pid)) {
     if (Date.now() > deadline) {
       logFault('The database does not stop; it is stopped at once and recovers at the next start.')
-      process.kill(claim.pid, 'SIGQUIT')
+      signal(claim.pid, 'SIGQUIT')
       return
     }
     await pause(5)
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 

@@ -39,7 +39,7 @@ export async function runAsOwner(folder: string, binaries: Binaries): Promise<Ru
   throw new StoreStartError(
     uid === 0
       ? `The database in ${folder} belongs to root and needs \`unshare --user\`, which is not allowed here. ${WAYS_OUT}`
-      : `The owner of the database in ${folder} (uid ${uid}) cannot reach it, or the PostgreSQL in ${binaries.postgres}.`,
+      : `The owner of the database in ${folder} (uid ${uid}) cannot reach it, or ${binaries.postgres}. Make both reachable for that user, or set CLEARBOX_DATABASE_URL.`,
   )
 }
 
