@@ -200,12 +200,16 @@ describe('the embedded database', () => {
     await expect(openEmbeddedStore(dataDir, 'broker', dataDir)).rejects.toThrow(`No PostgreSQL that runs here is in`)
   })
 
-  it('runs for root as a user that reaches the data, or in a user namespace; for others as themselves', async () => {
+  it('runs for root as `nobody` or in a user namespace, for others as themselves, and so again', async () => {
     const dataDir = await dataFolder()
+    const cluster = join(dataDir, 'postgres')
+    await (await openEmbeddedStore(dataDir)).close()
+    const { uid } = await stat(cluster)
+    const nobody = /^nobody:[^:]*:(\d+):/m.exec(await readFile('/etc/passwd', 'utf8'))?.[1]
+    expect(isRoot ? [0, Number(nobody)] : [process.getuid?.()]).toContain(uid)
     await open(dataDir)
-    const { uid } = await stat(join(dataDir, 'postgres'))
-    if (isRoot) expect(uid).not.toBe(0)
-    else expect(uid).toBe(process.getuid?.())
+    expect((await stat(cluster)).uid).toBe(uid)
+    expect((await stat(join(cluster, '.s.PGSQL.5432'))).uid).toBe(uid)
   })
 
   it('runs in a home folder that nobody else may enter', async () => {
