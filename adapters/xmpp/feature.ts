@@ -97,7 +97,10 @@ export interface ClientSession {
   readonly priority: number
   /** xml:lang of its stream. */
   readonly lang: string | null
+  /** An answer to this session itself, which is not read while too many wait. */
   send(element: Element): void
+  /** What another session says to this one. False: it does not read, and there is no room. */
+  offer(element: Element): boolean
   /** Brings a message through the one door; a refusal goes back as the error of `stanza`. */
   admit(message: Message, stanza: Stanza): void
   /** Ends its stream. */

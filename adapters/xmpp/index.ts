@@ -7,6 +7,7 @@ import type { Config } from '../../broker/config.ts'
 import type { Limits } from '../../broker/limits.ts'
 import type { Logger } from '../../broker/log.ts'
 import type { Counters } from '../../broker/metrics.ts'
+import type { Pressure } from '../../broker/pressure.ts'
 import type { Adapter, Admission, Authenticator, Followers, Listening } from '../../broker/types.ts'
 import { createFeatures, createStreamFeatures } from './features/index.ts'
 import { createResources } from './resources.ts'
@@ -25,6 +26,8 @@ export type XmppDeps = Readonly<{
   authenticator: Authenticator
   admission: Admission
   followers: Followers
+  /** How much waits for the database, on this node. */
+  pressure?: Pressure
   /** The resource by which others know an MQTT device (DESIGN §3). */
   publicResource: (device: string) => string
 }>

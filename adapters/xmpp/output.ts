@@ -7,6 +7,8 @@ export interface Output {
   flush(): void
   /** More waits than the limit allows: whoever can read on later stops here. */
   readonly isFull: boolean
+  /** Four times as much waits: what others send beside the log has no room either. */
+  readonly isOverfull: boolean
   /** Characters ever written, and how many of them have surely left for the network. */
   readonly written: number
   readonly drained: number
@@ -54,6 +56,9 @@ export function createOutput(first: Socket, maxBytes: number, onDrain: () => voi
     },
     get isFull() {
       return waiting.length + socket.writableLength > maxBytes
+    },
+    get isOverfull() {
+      return waiting.length + socket.writableLength > 4 * maxBytes
     },
     get written() {
       return written

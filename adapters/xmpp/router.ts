@@ -74,8 +74,10 @@ export function createRouter({ domain, resources, logger, features }: Deps): Rou
   // RFC 6121 §8.5.3.1: to the very resource, or to nobody.
   function forward(iq: Stanza, session: ClientSession): void {
     const receiver = iq.to === null ? undefined : resources.find(iq.to.local, iq.to.resource)
-    if (receiver !== undefined) receiver.send({ ...iq.element, attrs: { ...iq.element.attrs, from: session.address } })
-    else if (iq.type === 'get' || iq.type === 'set') refuse(iq, session, stanzaError('service-unavailable'))
+    const stamped = { ...iq.element, attrs: { ...iq.element.attrs, from: session.address } }
+    if (receiver?.offer(stamped) || iq.type === 'result' || iq.type === 'error') return
+    const isThere = receiver !== undefined
+    refuse(iq, session, isThere ? stanzaError('resource-constraint', 'wait') : stanzaError('service-unavailable'))
   }
 
   /** Stays in this turn unless a handler has to wait. */

@@ -56,7 +56,7 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
   #lastToken = 0
   #follower: Follower | null = null
   #takesAll = false
-  #followedAt = 0
+  #availableAt = 0
   #lastWritten = 0
   #isClosed = false
 
@@ -74,6 +74,12 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
     if (this.#isClosed) return
     this.#deps.counters.xmppStanzasSent++
     this.#binding.output.write(toXml(element))
+  }
+
+  offer(element: Element): boolean {
+    if (this.#binding.output.isOverfull) return false
+    this.send(element)
+    return true
   }
 
   fail(condition: StreamCondition, text?: string): void {
@@ -111,11 +117,11 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
     // A negative one follows for what names it; the backlog is read again once it takes everything.
     if (this.#follower !== null && (this.#takesAll || priority < 0)) return
     this.#takesAll = priority >= 0
+    this.#availableAt = Date.now()
     const { account } = this.principal
     const after = await this.#deps.followers.backlogStart(account, backlogLimit)
     if (this.#isClosed) return
     this.#follower?.close()
-    this.#followedAt = Date.now()
     this.#follower = this.#deps.followers.follow(this, account, 'chat', after)
   }
 
@@ -168,7 +174,7 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
 
   /** Met on the way through the log, but so young that a `delay` would only make it look old. */
   #isLive({ late, message: { ts } }: LogEntry): boolean {
-    return late && ts >= this.#followedAt && Date.now() - ts < liveMs
+    return late && ts >= this.#availableAt && Date.now() - ts < liveMs
   }
 
   /** RFC 6121 §8.5.2.1.1 and §8.5.3.1: the resource that was named if it is there, else all that are not negative. */

@@ -6,17 +6,19 @@ import { type SecureContext, TLSSocket } from 'node:tls'
 import type { Limits } from '../../broker/limits.ts'
 import type { Logger } from '../../broker/log.ts'
 import type { Counters } from '../../broker/metrics.ts'
+import type { Pressure } from '../../broker/pressure.ts'
 import type { Authenticator, Principal } from '../../broker/types.ts'
 import { clientNs, type Element, el, toXml } from './element.ts'
 import type { ClientStream, StreamCondition, StreamFeature } from './feature.ts'
 import { checkHeader, headerOf, streamNs, toStreamError } from './header.ts'
-import { createInbox, type Inbox } from './inbox.ts'
+import { createInbox, type Inbox, type Item } from './inbox.ts'
 import { createOutput, type Output } from './output.ts'
+import { mustWait } from './pace.ts'
 import type { Router } from './router.ts'
 import type { Binding, Session } from './session.ts'
 import { isStanzaName } from './stanza.ts'
 import { createXmlReader, type XmlReader } from './xml.ts'
-import { XmlFault } from './xml-tree.ts'
+import { toFault } from './xml-tree.ts'
 
 const maxBytesBefore = 10 * 1024
 const maxBytesAfter = 256 * 1024
@@ -32,6 +34,7 @@ export type StreamDeps = Readonly<{
   authenticator: Pick<Authenticator, 'onEnd'>
   features: readonly StreamFeature[]
   router: Router
+  pressure?: Pressure
   /** Registers the session; an older one with the same address is ended first. */
   openSession(binding: Binding): Session
   closeSession(session: Session): void
@@ -138,12 +141,15 @@ export class Stream implements ClientStream {
     const { stalledSince } = this.#output
     const isStalled = stalledSince !== null && now - stalledSince > outputStallMs
     if (isStalled || (this.#state === 'closing' && age > closingMs)) this.#socket.destroy()
-    else if (this.session !== null) this.session.sweep(now)
-    else if (age > loginMs) this.fail('connection-timeout', 'The login took too long.')
+    else if (this.session === null && age > loginMs) this.fail('connection-timeout', 'The login took too long.')
+    else if (this.session !== null) this.#sweepSession(this.session, now)
   }
 
-  destroy(): void {
-    this.#socket.destroy()
+  #sweepSession(session: Session, now: number): void {
+    session.sweep(now)
+    if (session.unsettled === 0 || !this.#deps.pressure?.isStalled()) return
+    this.#deps.counters.overloadCloses++
+    this.fail('resource-constraint', 'The server cannot take messages now.') // DESIGN §9
   }
 
   #listen(socket: Socket): void {
@@ -176,9 +182,9 @@ export class Stream implements ClientStream {
     try {
       this.#reader.read(bytes)
     } catch (fault) {
-      if (!(fault instanceof XmlFault)) throw fault
+      const { condition, message } = toFault(fault)
       // Behind what was said well before it.
-      this.#inbox.add({ work: () => this.fail(fault.condition, fault.message), isMessage: false })
+      this.#inbox.add({ work: () => this.fail(condition, message), isMessage: false })
     }
     this.#inbox.pump()
   }
@@ -270,16 +276,10 @@ export class Stream implements ClientStream {
     else this.#socket.resume()
   }
 
-  #isBlocked({ isMessage }: Readonly<{ isMessage: boolean }>): boolean {
-    const { session } = this
-    if (session === null) return false
-    if (!isMessage) return session.unsettled > 0
-    return session.unsettled >= this.#deps.limits.receiveMaximum || this.#isOverQuota(session)
-  }
-
-  #isOverQuota(session: Session): boolean {
-    const delayMs = session.quotaDelayMs
-    if (delayMs > 0) this.#inbox.pumpLater(delayMs)
-    return delayMs > 0
+  #isBlocked({ isMessage }: Item): boolean {
+    if (this.session === null) return false
+    const waitMs = mustWait(this.session, isMessage, this.#deps)
+    if (waitMs !== null && waitMs > 0) this.#inbox.pumpLater(waitMs)
+    return waitMs !== null
   }
 }

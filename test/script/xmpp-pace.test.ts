@@ -65,6 +65,24 @@ describe('an iq behind messages', () => {
   })
 })
 
+describe('a quota', () => {
+  it('slows a stream down, and nothing is refused or lost for it (DESIGN §2)', async () => {
+    const slow = await startTestBroker({ env: { CLEARBOX_QUOTA_PER_SECOND: '50', CLEARBOX_QUOTA_BURST: '5' } })
+    const [alice, bob] = [await slow.account('alice'), await slow.account('bob')]
+    const client = await loginClient(slow.xmppPort, alice.name)
+    client.write(chat(bob.name, 'first'))
+    await client.ping()
+    const before = performance.now()
+    client.write(Array.from({ length: 30 }, (_, i) => chat(bob.name, `${i}`)).join(''))
+    expect(await client.ping()).toEqual([])
+    expect(performance.now() - before).toBeGreaterThan(400)
+    const account = await slow.store.accounts.byName(bob.name)
+    expect(account && (await slow.store.archive.head(account.id))).toBe(31)
+    client.destroy()
+    await slow.stop()
+  })
+})
+
 describe('messages', () => {
   it('arrive in the order in which they were sent, each once, wherever the bytes are cut', async () => {
     const [alice, bob] = [await broker.account('alice'), await broker.account('bob')]
@@ -117,6 +135,19 @@ describe('a device that does not read', () => {
     next.write('<presence/>')
     for (let i = 0; i < 150; i++) expect(childText(await next.until('message'), 'body')).toMatch(`${i} x`)
     for (const client of [sender, next]) client.destroy()
+  })
+
+  it('has no room for what other devices say, and they are told', async () => {
+    const [alice, bob] = [await broker.account('alice'), await broker.account('bob')]
+    const [sender, frozen] = [await loginClient(broker.xmppPort, alice.name), await available(bob.name)]
+    frozen.socket.pause()
+    const version = `<query xmlns='jabber:iq:version'><name>${'x'.repeat(100_000)}</name></query>`
+    for (let i = 0; i < 150; i++) sender.write(`<iq type='get' id='${i}' to='${frozen.address}'>${version}</iq>`)
+    const refused = await sender.ping()
+    expect(refused.length).toBeGreaterThan(0)
+    expect(refused.every(({ attrs, children }) => attrs.type === 'error' && children.length === 1)).toBe(true)
+    sender.destroy()
+    frozen.destroy()
   })
 
   it('is not read while answers pile up', async () => {

@@ -23,7 +23,7 @@ export function createMessages({ domain, resources, toMessage }: Deps): Feature 
   /** §8.5.3.2.1: an error goes back to the device whose message it answers, or nowhere. */
   function forwardError({ to, element }: Stanza, session: ClientSession): StanzaAnswer {
     const receiver = to === null ? undefined : resources.find(to.local, to.resource)
-    receiver?.send({ ...element, attrs: { ...element.attrs, from: session.address } })
+    receiver?.offer({ ...element, attrs: { ...element.attrs, from: session.address } })
     return 'done'
   }
 

@@ -17,7 +17,10 @@ export function createPresence({ resources, sanitise }: Deps): Feature {
 
   /** §4.2.2 and §4.4.2: to every available resource of the account, the sender among them. */
   function broadcast(from: ClientSession, presence: Element, receivers: readonly ClientSession[]): void {
-    for (const receiver of receivers) receiver.send(stamped(presence, from, receiver.address))
+    for (const receiver of receivers) {
+      // Who misses a presence would believe an old one for ever; who comes back asks again.
+      if (!receiver.offer(stamped(presence, from, receiver.address))) receiver.fail('resource-constraint')
+    }
   }
 
   async function becomeAvailable(stanza: Stanza, session: ClientSession): Promise<StanzaAnswer> {

@@ -1,0 +1,108 @@
+// slixmpp and go-sendxmpp, which we did not write, over STARTTLS.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
+import { domain } from '../script/xmpp-client.ts'
+import { listenByGo, sendByGo, startSlixmpp } from './xmpp-devices.ts'
+
+let broker: TestBroker
+beforeAll(async () => {
+  broker = await startTestBroker()
+})
+afterAll(() => broker.stop())
+
+describe('slixmpp', () => {
+  it.each(['SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN'])(
+    'logs in with %s and gets the resource that it asks for',
+    async (mechanism) => {
+      const alice = await broker.account('alice')
+      const device = startSlixmpp(broker.xmppPort, alice, 'phone', mechanism)
+      expect(await device.until('online')).toMatchObject({ jid: `${alice.name}@${domain}/phone` })
+      await device.quit()
+    },
+  )
+
+  it('is told that the password is wrong', async () => {
+    const { name } = await broker.account('alice')
+    const device = startSlixmpp(broker.xmppPort, { name, password: 'wrong' })
+    await device.until('failed')
+    await device.quit()
+  })
+
+  it('holds a conversation, online and offline', async () => {
+    const [alice, bob] = [await broker.account('alice'), await broker.account('bob')]
+    const phone = startSlixmpp(broker.xmppPort, alice, 'phone')
+    await phone.until('online')
+    phone.say('presence')
+    phone.say(`send ${bob.name}@${domain} are you there?`)
+    phone.say('ping')
+    await phone.until('pong')
+
+    const desk = startSlixmpp(broker.xmppPort, bob, 'desk')
+    await desk.until('online')
+    desk.say('presence')
+    const sender = `${alice.name}@${domain}/phone`
+    const late = await desk.until('message')
+    expect(late).toMatchObject({ sender, type: 'chat', body: 'are you there?' })
+    expect(late.delay).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+    expect(late.id).toMatch(/^[\da-f-]{36}$/)
+
+    desk.say(`send ${sender} now I am: ü <&> 📱`)
+    expect(await phone.until('message')).toMatchObject({ body: 'now I am: ü <&> 📱', delay: null })
+    phone.say(`send ${bob.name}@${domain} good`)
+    expect(await desk.until('message')).toMatchObject({ sender, body: 'good', delay: null })
+    await phone.quit()
+    await desk.quit()
+  })
+
+  it('finds an empty roster and what the server can do', async () => {
+    const device = startSlixmpp(broker.xmppPort, await broker.account('alice'))
+    await device.until('online')
+    device.say('roster')
+    expect(await device.until('roster')).toMatchObject({ size: 0 })
+    device.say('disco')
+    expect((await device.until('disco')).features).toContain('urn:xmpp:ping')
+    await device.quit()
+  })
+
+  it('gives way to a newer stream with its resource (RFC 6120 §7.7.2.2)', async () => {
+    const alice = await broker.account('alice')
+    const older = startSlixmpp(broker.xmppPort, alice, 'phone')
+    await older.until('online')
+    const newer = startSlixmpp(broker.xmppPort, alice, 'phone')
+    await newer.until('online')
+    expect(await older.until('error')).toMatchObject({ condition: 'conflict' })
+    await older.quit()
+    newer.say('ping')
+    await newer.until('pong')
+    await newer.quit()
+  })
+})
+
+describe('go-sendxmpp', () => {
+  it('sends to someone who is online', async () => {
+    const [alice, bob] = [await broker.account('alice'), await broker.account('bob')]
+    const desk = startSlixmpp(broker.xmppPort, bob, 'desk')
+    await desk.until('online')
+    desk.say('presence')
+    desk.say('ping')
+    await desk.until('pong')
+    await sendByGo(broker.xmppPort, alice, bob.name, 'from a shell')
+    expect(await desk.until('message')).toMatchObject({ body: 'from a shell', delay: null })
+    await desk.quit()
+  })
+
+  it('receives what was sent while it was not there, and what comes then', async () => {
+    const [alice, bob] = [await broker.account('alice'), await broker.account('bob')]
+    await sendByGo(broker.xmppPort, alice, bob.name, 'first')
+    const listener = listenByGo(broker.xmppPort, bob)
+    expect(await listener.next()).toMatch(/first$/)
+    await sendByGo(broker.xmppPort, alice, bob.name, 'second')
+    expect(await listener.next()).toMatch(/second$/)
+    listener.stop()
+  })
+
+  it('is told that the password is wrong', async () => {
+    const { name } = await broker.account('alice')
+    await expect(sendByGo(broker.xmppPort, { name, password: 'wrong' }, name, 'x')).rejects.toThrow('go-sendxmpp')
+  })
+})
