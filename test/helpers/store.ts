@@ -51,6 +51,12 @@ export function openEmbeddedStore(
   return openStore({ config: { dataDir, database: { url: null, binDir } }, logger: createLogger('silent'), purpose })
 }
 
+/** A store on a server that is not ours to start. */
+export function openExternalStore(url: string): Promise<Store> {
+  const config = { dataDir: '/nonexistent', database: { url, binDir: null } }
+  return openStore({ config, logger: createLogger('silent'), purpose: 'broker' })
+}
+
 /** A database that a contract suite has to itself. */
 export type StoreUnderTest = Readonly<{
   store: Store
