@@ -1,6 +1,9 @@
 // slixmpp and go-sendxmpp, which we did not write, over STARTTLS.
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
+import { createRest, type Rest } from '../helpers/rest.ts'
 import { domain } from '../script/xmpp-client.ts'
 import { listenByGo, sendByGo, startSlixmpp } from './xmpp-devices.ts'
 
@@ -106,3 +109,77 @@ describe('go-sendxmpp', () => {
     await expect(sendByGo(broker.xmppPort, { name, password: 'wrong' }, name, 'x')).rejects.toThrow('go-sendxmpp')
   })
 })
+
+describe('what the other protocols say', () => {
+  it('comes to an XMPP device as a chat message, with the id that they know it by', async () => {
+    const [alice, bob] = [await broker.account('alice'), await broker.account('bob')]
+    const desk = startSlixmpp(broker.xmppPort, bob, 'desk')
+    await desk.until('online')
+    desk.say('presence')
+    desk.say('ping')
+    await desk.until('pong')
+
+    const door = [
+      '-p',
+      String(broker.mqttPort),
+      '-u',
+      alice.name,
+      '-P',
+      alice.password,
+      '-q',
+      '1',
+      '-t',
+      `u/${bob.name}/in`,
+    ]
+    await run('mosquitto_pub', [...door, '-i', 'sensor-1', '-m', 'hi bob'])
+    const fromMqtt = await desk.until('message')
+    expect(fromMqtt).toMatchObject({ type: 'chat', body: 'hi bob', delay: null })
+    expect(fromMqtt.sender).toMatch(new RegExp(`^${alice.name}@${domain}/mqtt-[a-z2-7]{10}$`))
+
+    const rest = await restOf(alice)
+    const { id } = (await rest.post('/v1/messages', { to: bob.name, text: 'hi by REST' })).json
+    expect(await desk.until('message')).toMatchObject({ sender: `${alice.name}@${domain}`, body: 'hi by REST', id })
+    await desk.quit()
+  })
+
+  it('reaches MQTT and REST from an XMPP device, with the same id', async () => {
+    const [alice, bob] = [await broker.account('alice'), await broker.account('bob')]
+    const phone = startSlixmpp(broker.xmppPort, alice, 'phone')
+    await phone.until('online')
+    const port = String(broker.mqttPort)
+    const login = [
+      '-p',
+      port,
+      '-u',
+      bob.name,
+      '-P',
+      bob.password,
+      '-i',
+      'sub',
+      '-c',
+      '-q',
+      '1',
+      '-t',
+      `u/${bob.name}/msg`,
+    ]
+    await run('mosquitto_sub', [...login, '-E']) // A persistent session that has subscribed.
+    phone.say(`send ${bob.name}@${domain} hi by XMPP`)
+    const received = run('mosquitto_sub', [...login, '-C', '1', '-W', '15'])
+    const envelope = JSON.parse(await received)
+    expect(envelope).toMatchObject({ kind: 'message', from: `${alice.name}@${domain}`, text: 'hi by XMPP' })
+    const history = await (await restOf(bob)).get(`/v1/history?with=${alice.name}`)
+    expect(history.json.items).toMatchObject([{ id: envelope.id, text: 'hi by XMPP' }])
+    await phone.quit()
+  })
+})
+
+type Account = Readonly<{ name: string; password: string }>
+
+async function run(program: string, parameters: readonly string[]): Promise<string> {
+  return (await promisify(execFile)(program, [...parameters])).stdout
+}
+
+async function restOf({ name, password }: Account): Promise<Rest> {
+  const answer = await createRest(broker.http).post('/v1/auth/login', { username: name, password })
+  return createRest(broker.http, { authorization: `Bearer ${answer.json.accessToken}` })
+}
