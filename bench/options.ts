@@ -19,7 +19,8 @@ export type Options = Readonly<{
 export const usage = `npm run bench -- [options]
   --rounds N        rounds, ClearBox and Mosquitto in turns; the table shows medians (3)
   --seconds N       length of each steady measurement (5)
-  --only a,b        scenarios: p2p-qos0 p2p-qos1 fan-out offline idle frozen paced
+  --only a,b        scenarios: p2p-qos0 p2p-qos1 fan-out paced offline idle
+                    frozen-qos0 frozen-qos1 frozen-kept
   --broker NAME     clearbox or mosquitto alone; nothing is written then
   --program FILE    the bin/clearbox.js of another build
   --json FILE       all figures of all rounds, too

@@ -14,5 +14,7 @@ export const scenarios: readonly Scenario[] = [
   paced,
   offline,
   idle,
-  frozen,
+  frozen('qos0'),
+  frozen('qos1'),
+  frozen('kept'),
 ]

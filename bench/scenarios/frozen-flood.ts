@@ -9,16 +9,22 @@ import { pace, untilDone } from '../pace.ts'
 import { ageUsAt, Publisher, publisherAt, sequenceAt } from '../publisher.ts'
 
 export const messages = 50_000
-export const floodPerSecond = 20_000
+export const floodPerSecond = 25_000
 export const witnessPerSecond = 1000
-export const jamMib = 10
+export const jamMib = 8
 const unacknowledged = 64
 const jamBytes = 32 * 1024
 const [floodId, jamId] = [0, 1]
 
 type Witness = Readonly<{ publisher: Publisher; ledger: Ledger; latency: Latency }>
-type Flood = Readonly<{ name: string; qos: Qos; persistent: boolean; freezes: boolean }>
-export type Outcome = Percentiles & Readonly<{ highestRss: number; lost: number }>
+export type Flood = Readonly<{
+  clientId: string
+  qos: Qos
+  persistent: boolean
+  freezes: boolean
+  messages: number
+}>
+export type Outcome = Percentiles & Readonly<{ growthMib: number; lost: number }>
 
 export async function connectWitness(crowd: Crowd): Promise<Witness> {
   const ledger = new Ledger()
@@ -49,12 +55,19 @@ async function connectPublisher(crowd: Crowd, topic: string, qos: Qos, window: n
 }
 
 export async function flood(broker: RunningBroker, crowd: Crowd, witness: Witness, options: Flood): Promise<Outcome> {
-  const topic = `bench/frozen/${options.name}`
+  const topic = `bench/frozen/${options.clientId}`
   const ledger = new Ledger()
   const target = await connectTarget(crowd, topic, options, ledger)
   // At QoS 0 nothing tells the publisher of progress, so its whole flood fits in its ring.
-  const publisher = await connectPublisher(crowd, topic, options.qos, options.qos === 1 ? unacknowledged : messages)
-  let highest = 0
+  const publisher = await connectPublisher(
+    crowd,
+    topic,
+    options.qos,
+    options.qos === 1 ? unacknowledged : options.messages,
+  )
+  publisher.limit = options.messages
+  const rssBefore = broker.rss()
+  let highest = rssBefore
   if (options.freezes) {
     target.freeze()
     await jam(crowd, topic)
@@ -66,16 +79,17 @@ export async function flood(broker: RunningBroker, crowd: Crowd, witness: Witnes
   const latency = witness.latency.take()
   target.thaw()
   await untilDone(
-    () => ledger.received >= messages,
+    () => ledger.received >= options.messages,
     () => ledger.received,
     options.qos === 0 ? 1000 : 5000,
   )
-  return { ...latency, highestRss: Math.max(highest, broker.rss()), lost: ledger.lost(messages) }
+  highest = Math.max(highest, broker.rss())
+  return { ...latency, growthMib: (highest - rssBefore) / 2 ** 20, lost: ledger.lost(options.messages) }
 }
 
 async function connectTarget(crowd: Crowd, topic: string, options: Flood, ledger: Ledger): Promise<MqttClient> {
   const client = await crowd.connect({
-    clientId: `bench-${options.name}`,
+    clientId: options.clientId,
     account: 0,
     clean: !options.persistent,
     receiver: {
@@ -106,16 +120,15 @@ async function jam(crowd: Crowd, topic: string): Promise<void> {
   await acknowledged
 }
 
-/** A clean session of the same client id takes a flood's persistent one with it. */
-export async function endSession(broker: RunningBroker, name: string): Promise<void> {
+/** A clean session takes the persistent one of the same client id with it. */
+export async function endSession(broker: RunningBroker, clientId: string): Promise<void> {
   const crowd = new Crowd(broker)
-  await crowd.connect({ clientId: `bench-${name}`, account: 0 })
+  await crowd.connect({ clientId, account: 0 })
   await crowd.leave()
 }
 
 /** Flood and witness at their rates until all messages are sent; looks at the memory twenty times a second. */
 async function paceBoth(witness: Witness, publisher: Publisher, look: () => void): Promise<void> {
-  publisher.limit = messages
   let due = 0
   let ticks = 0
   const send = (count: number): void => {
@@ -126,10 +139,10 @@ async function paceBoth(witness: Witness, publisher: Publisher, look: () => void
     witness.publisher.fill(crossings(before, ticks, floodPerSecond / witnessPerSecond))
     if (crossings(before, ticks, floodPerSecond / 20) > 0) look()
   }
-  await pace(floodPerSecond, messages / floodPerSecond, send)
+  await pace(floodPerSecond, publisher.limit / floodPerSecond, send)
   const isSent = (): boolean => {
     publisher.fill()
-    return publisher.sent >= messages
+    return publisher.sent >= publisher.limit
   }
   await untilDone(isSent, () => publisher.sent)
 }
