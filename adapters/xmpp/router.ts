@@ -1,6 +1,7 @@
 // RFC 6120 §10 and RFC 6121 §8: Server Rules for Processing XML Stanzas  https://www.rfc-editor.org/rfc/rfc6120#section-10
 import { BrokerError } from '../../broker/errors.ts'
 import type { Logger } from '../../broker/log.ts'
+import { TransientStoreError } from '../../broker/stores.ts'
 import { clientNs, type Element, el, elementsOf } from './element.ts'
 import type {
   ClientSession,
@@ -108,9 +109,14 @@ export function createRouter({ domain, resources, logger, features }: Deps): Rou
   }
 
   function failed(stanza: Stanza, session: ClientSession, error: unknown): void {
-    const isOurs = !(error instanceof BrokerError)
-    if (isOurs) logger.error({ err: error, stanza: stanza.name }, 'a stanza could not be handled')
-    refuse(stanza, session, isOurs ? stanzaError('internal-server-error') : toStanzaError(error))
+    const isPassing = error instanceof TransientStoreError
+    if (!isPassing && !(error instanceof BrokerError)) {
+      logger.error({ err: error, stanza: stanza.name }, 'a stanza could not be handled')
+    }
+    // Who is not heard would wait for messages that never come.
+    if (stanza.name === 'presence') session.fail(isPassing ? 'resource-constraint' : 'internal-server-error')
+    else if (error instanceof BrokerError) refuse(stanza, session, toStanzaError(error))
+    else refuse(stanza, session, toStanzaError(new BrokerError(isPassing ? 'overload' : 'internal')))
   }
 
   return {

@@ -2,17 +2,17 @@
 // One connection: its streams one after the other, in at the pace of the store and out at the pace of the peer.
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { type SecureContext, TLSSocket } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import type { Limits } from '../../broker/limits.ts'
 import type { Logger } from '../../broker/log.ts'
 import type { Counters } from '../../broker/metrics.ts'
 import type { Pressure } from '../../broker/pressure.ts'
 import type { Authenticator, Principal } from '../../broker/types.ts'
+import { type Connection, createConnection } from './connection.ts'
 import { clientNs, type Element, el, toXml } from './element.ts'
 import type { ClientStream, StreamCondition, StreamFeature } from './feature.ts'
 import { checkHeader, headerOf, streamNs, toStreamError } from './header.ts'
 import { createInbox, type Inbox, type Item } from './inbox.ts'
-import { createOutput, type Output } from './output.ts'
 import { mustWait } from './pace.ts'
 import type { Router } from './router.ts'
 import type { Binding, Session } from './session.ts'
@@ -22,7 +22,6 @@ import { toFault } from './xml-tree.ts'
 
 const maxBytesBefore = 10 * 1024
 const maxBytesAfter = 256 * 1024
-const closingMs = 5000
 
 export type StreamDeps = Readonly<{
   /** Prepared. */
@@ -41,43 +40,45 @@ export type StreamDeps = Readonly<{
   onClose(stream: Stream): void
 }>
 
-type State = 'opening' | 'open' | 'closing' | 'closed'
+type State = 'opening' | 'open' | 'closed'
 
 export class Stream implements ClientStream {
   principal: Principal | null = null
   session: Session | null = null
   readonly #deps: StreamDeps
-  readonly #output: Output
+  readonly #connection: Connection
   readonly #inbox: Inbox
-  #socket: Socket
   #reader: XmlReader
   #state: State = 'opening'
-  #hasHeader = false
-  #isShakingHands = false
   #lang: string | null = null
   #forgetEnd = () => {}
-  /** When the connection was made, then when it began to close. */
-  #since = performance.now()
 
   constructor(deps: StreamDeps, socket: Socket) {
+    const { limits, logger } = deps
     this.#deps = deps
-    this.#socket = socket
-    this.#output = createOutput(socket, deps.limits.outputBytes, () => this.#onDrain())
+    this.#connection = createConnection(socket, {
+      limits,
+      logger,
+      onData: (bytes) => this.#onData(bytes),
+      onDrain: () => this.#onDrain(),
+      onClose: () => {
+        this.#leave()
+        deps.onClose(this)
+      },
+    })
     this.#inbox = createInbox({
       isBlocked: (item) => this.#isBlocked(item),
       onIdle: () => this.#regulate(),
-      onFault: (error) => {
-        deps.logger.error({ err: error }, 'an XMPP stream failed')
+      onFault: (err) => {
+        logger.error({ err }, 'an XMPP stream failed')
         this.fail('internal-server-error')
       },
     })
     this.#reader = this.#createReader()
-    socket.setNoDelay(true).setKeepAlive(true, 60_000)
-    this.#listen(socket)
   }
 
   get secure(): boolean {
-    return this.#socket instanceof TLSSocket
+    return this.#connection.isSecure
   }
 
   get hasMore(): boolean {
@@ -85,32 +86,21 @@ export class Stream implements ClientStream {
   }
 
   send(element: Element): void {
-    if (this.#state === 'open') this.#output.write(toXml(element))
+    if (this.#state === 'open') this.#connection.output.write(toXml(element))
   }
 
   fail(condition: StreamCondition, text?: string): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return
-    if (!this.#hasHeader) this.#sendHeader(null)
-    this.#output.write(toStreamError(condition, text))
+    if (this.#state === 'closed') return
+    if (this.#state === 'opening') this.#sendHeader(null) // RFC 6120 §4.9.1.2
+    this.#connection.output.write(toStreamError(condition, text))
     this.#end()
-    if (this.#isShakingHands) this.#socket.destroy() // There is no stream in which it could be said.
-    this.#deps.logger.debug({ condition, account: this.principal?.name }, 'XMPP stream refused')
+    this.#deps.logger.debug({ condition }, 'XMPP stream refused')
   }
 
   startTls(proceed: Element): void {
-    const plain = this.#socket
-    plain.removeAllListeners('data')
     this.send(proceed)
-    this.#output.flush()
-    const secured = new TLSSocket(plain, { isServer: true, secureContext: this.#deps.secureContext() })
-    this.#isShakingHands = true
-    secured.once('secure', () => {
-      this.#isShakingHands = false
-    })
-    this.#socket = secured
-    this.#output.attach(secured)
+    this.#connection.startTls(this.#deps.secureContext())
     this.#restart()
-    this.#listen(secured)
   }
 
   authenticate(principal: Principal, success: Element): void {
@@ -127,7 +117,7 @@ export class Stream implements ClientStream {
       principal,
       jid: { local: principal.name, domain: this.#deps.domain, resource },
       lang: this.#lang,
-      output: this.#output,
+      output: this.#connection.output,
       fail: (condition, text) => this.fail(condition, text),
       onSettled: () => this.#inbox.pump(),
     })
@@ -136,13 +126,10 @@ export class Stream implements ClientStream {
 
   /** Once a second. */
   sweep(now: number): void {
-    const { loginMs, outputStallMs } = this.#deps.limits
-    const age = now - this.#since
-    const { stalledSince } = this.#output
-    const isStalled = stalledSince !== null && now - stalledSince > outputStallMs
-    if (isStalled || (this.#state === 'closing' && age > closingMs)) this.#socket.destroy()
-    else if (this.session === null && age > loginMs) this.fail('connection-timeout', 'The login took too long.')
-    else if (this.session !== null) this.#sweepSession(this.session, now)
+    const { limits } = this.#deps
+    this.#connection.sweep(now)
+    if (this.session !== null) this.#sweepSession(this.session, now)
+    else if (this.#connection.age(now) > limits.loginMs) this.fail('connection-timeout', 'The login took too long.')
   }
 
   #sweepSession(session: Session, now: number): void {
@@ -152,22 +139,15 @@ export class Stream implements ClientStream {
     this.fail('resource-constraint', 'The server cannot take messages now.') // DESIGN §9
   }
 
-  #listen(socket: Socket): void {
-    socket.on('data', (bytes: Buffer) => this.#onData(bytes))
-    socket.once('close', () => this.#onClose())
-    // 'close' follows, and that is where a connection ends.
-    socket.on('error', (error) => {
-      this.#deps.logger.debug({ err: error }, 'XMPP connection failed')
-      socket.destroy()
-    })
-  }
-
   #createReader(): XmlReader {
     const take = (work: () => void | Promise<void>, isMessage = false) => this.#inbox.add({ work, isMessage })
     return createXmlReader(
       {
         onOpen: (root, contentNs) => take(() => this.#onHeader(root, contentNs)),
-        onElement: (element) => take(() => this.#onElement(element), element.name === 'message'),
+        onElement: (element) => {
+          this.session?.heard()
+          take(() => this.#onElement(element), element.name === 'message')
+        },
         onText: () => take(() => this.fail('bad-format', 'There is text between stanzas.')),
         // Behind all that the peer said before: its goodbye is answered when that has been settled (RFC 6120 §4.4).
         onClose: () => take(() => this.#end()),
@@ -177,8 +157,6 @@ export class Stream implements ClientStream {
   }
 
   #onData(bytes: Buffer): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return
-    this.session?.heard()
     try {
       this.#reader.read(bytes)
     } catch (fault) {
@@ -191,7 +169,6 @@ export class Stream implements ClientStream {
 
   #onHeader(root: Element, contentNs: string): void {
     this.#lang = root.attrs['xml:lang'] ?? null
-    this.#state = 'open'
     this.#sendHeader(root)
     const wrong = checkHeader(root, contentNs, this.#deps.domain)
     if (wrong !== null) {
@@ -203,8 +180,8 @@ export class Stream implements ClientStream {
   }
 
   #sendHeader(root: Element | null): void {
-    this.#hasHeader = true
-    this.#output.write(headerOf(this.#deps.domain, randomBytes(12).toString('base64url'), root?.attrs.from))
+    this.#state = 'open'
+    this.#connection.output.write(headerOf(this.#deps.domain, randomBytes(12).toString('base64url'), root?.attrs.from))
   }
 
   #onElement(element: Element): void | Promise<void> {
@@ -234,30 +211,19 @@ export class Stream implements ClientStream {
   /** A new stream on the same connection: what belongs to the old one is forgotten. */
   #restart(): void {
     this.#state = 'opening'
-    this.#hasHeader = false
     this.#reader = this.#createReader()
   }
 
   #end(): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return
-    if (!this.#hasHeader) this.#sendHeader(null)
-    this.#output.write('</stream:stream>')
-    this.#output.flush()
-    this.#state = 'closing'
-    this.#since = performance.now()
-    this.#leave()
-    this.#socket.end()
-    this.#socket.resume()
-  }
-
-  #onClose(): void {
     if (this.#state === 'closed') return
-    this.#state = 'closed'
+    if (this.#state === 'opening') this.#sendHeader(null)
+    this.#connection.output.write('</stream:stream>')
     this.#leave()
-    this.#deps.onClose(this)
+    this.#connection.end()
   }
 
   #leave(): void {
+    this.#state = 'closed'
     this.#inbox.close()
     this.#forgetEnd()
     if (this.session !== null) this.#deps.closeSession(this.session)
@@ -271,9 +237,9 @@ export class Stream implements ClientStream {
 
   /** Answers are never dropped: while too many wait, or work is left over, the peer is not read. */
   #regulate(): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return
-    if (this.#inbox.length > 0 || this.#inbox.isBusy || this.#output.isFull) this.#socket.pause()
-    else this.#socket.resume()
+    if (this.#state === 'closed') return
+    const isIdle = this.#inbox.length === 0 && !this.#inbox.isBusy
+    this.#connection.setReading(isIdle && !this.#connection.output.isFull)
   }
 
   #isBlocked({ isMessage }: Item): boolean {
