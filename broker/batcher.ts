@@ -69,6 +69,7 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
     try {
       await commitWithRetries(items)
     } catch (fault) {
+      if (abandoned) return
       options.logger.error({ err: fault, batch: options.name }, 'a batch could not be stored')
       options.fail(items, fault)
     }

@@ -90,8 +90,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
     session.tail = Math.max(stored.tail, stored.head)
     session.countQueued(stored.queued, stored.queuedBytes)
     session.behind = session.tail > session.cursor
-    // It was online at an unclean stop: what it had may have been sent.
-    if (stored.disconnectedAt === null) session.dupUpTo = session.tail
+    // It was online at an unclean stop: all that it had may have been sent.
+    session.dupUpTo = stored.disconnectedAt === null ? session.tail : stored.sent
     session.disconnectedAt = stored.disconnectedAt ?? Date.now()
     session.dirty = stored.disconnectedAt === null
     for (const subscription of stored.subscriptions)
@@ -228,5 +228,6 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
 function toState(session: Session): SessionState {
   const { id, epoch, head, expiryInterval, disconnectedAt } = session
-  return { id, epoch, head, expiryInterval, disconnectedAt, positions: session.streams?.positions() ?? new Map() }
+  const sent = Math.max(session.cursor, session.dupUpTo)
+  return { id, epoch, head, sent, expiryInterval, disconnectedAt, positions: session.streams?.positions() ?? new Map() }
 }

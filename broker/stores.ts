@@ -113,6 +113,8 @@ export type StoredSession = Readonly<{
   disconnectedAt: number | null
   /** All queue positions up to here are acknowledged. */
   head: number
+  /** Positions up to here may have been sent. */
+  sent: number
   /** References behind the head, and their payload bytes. */
   queued: number
   queuedBytes: number
@@ -143,6 +145,7 @@ export type SessionState = Readonly<{
   id: number
   epoch: number
   head: number
+  sent: number
   expiryInterval: number
   disconnectedAt: number | null
   positions: ReadonlyMap<string, number>

@@ -101,12 +101,14 @@ CREATE TABLE sessions (
   epoch bigint NOT NULL DEFAULT 1,
   expiry_interval bigint NOT NULL,
   disconnected_at timestamptz,
-  head bigint NOT NULL DEFAULT 0
+  head bigint NOT NULL DEFAULT 0,
+  sent bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX sessions_key ON sessions (account, text_key(client_id));
 COMMENT ON TABLE sessions IS 'Persistent sessions of MQTT; account 0 is anonymous';
 COMMENT ON COLUMN sessions.epoch IS 'Fencing token: raised by each takeover';
 COMMENT ON COLUMN sessions.head IS 'All queue positions up to here are acknowledged';
+COMMENT ON COLUMN sessions.sent IS 'Queue positions up to here may have been sent: they go out again with DUP';
 COMMENT ON COLUMN sessions.disconnected_at IS 'When the client left; null while it is online';
 
 CREATE TABLE subscriptions (

@@ -6,7 +6,7 @@ import type { QueueRemoval } from './queue-removal.ts'
 const ALL: Statement = {
   name: 'sessions-all',
   text: `SELECT s.id, s.account, coalesce(a.name, '') AS account_name, s.client_id, s.expiry_interval,
-    floor(extract(epoch FROM s.disconnected_at) * 1000)::bigint AS disconnected_at, s.head,
+    floor(extract(epoch FROM s.disconnected_at) * 1000)::bigint AS disconnected_at, s.head, s.sent,
     coalesce(q.queued, 0) AS queued, coalesce(q.bytes, 0)::bigint AS bytes, coalesce(q.tail, 0) AS tail
   FROM sessions AS s LEFT JOIN accounts AS a ON a.id = s.account
   LEFT JOIN (
@@ -69,15 +69,15 @@ const SAVE: Statement = {
   name: 'sessions-save',
   text: `WITH
   v AS MATERIALIZED (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-      AS v(id, epoch, head, expiry_interval, disconnected_at)),
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+      AS v(id, epoch, head, sent, expiry_interval, disconnected_at)),
   s AS MATERIALIZED (
     SELECT s.id FROM sessions AS s JOIN v ON v.id = s.id AND v.epoch = s.epoch ORDER BY s.id FOR NO KEY UPDATE OF s),
   p AS (
     UPDATE subscriptions AS u SET position = w.position
-    FROM s JOIN unnest($6::bigint[], $7::text[], $8::bigint[]) AS w(session, filter, position) ON w.session = s.id
+    FROM s JOIN unnest($7::bigint[], $8::text[], $9::bigint[]) AS w(session, filter, position) ON w.session = s.id
     WHERE u.session = s.id AND text_key(u.filter) = text_key(w.filter) AND u.position < w.position)
-  UPDATE sessions AS w SET head = greatest(w.head, v.head), expiry_interval = v.expiry_interval,
+  UPDATE sessions AS w SET head = greatest(w.head, v.head), sent = greatest(w.sent, v.sent), expiry_interval = v.expiry_interval,
     disconnected_at = to_timestamp(v.disconnected_at / 1000.0)
   FROM s JOIN v ON v.id = s.id WHERE w.id = s.id`,
 }
@@ -177,6 +177,7 @@ function stateColumns(states: readonly SessionState[]): readonly unknown[][] {
     states.map((state) => state.id),
     states.map((state) => state.epoch),
     states.map((state) => state.head),
+    states.map((state) => state.sent),
     states.map((state) => state.expiryInterval),
     states.map((state) => state.disconnectedAt),
     positions.map((row) => row.id),
@@ -194,6 +195,7 @@ function toSession(row: SessionRow, subscriptions: readonly SubscriptionRow[]): 
     expiryInterval: row.expiry_interval,
     disconnectedAt: row.disconnected_at,
     head: row.head,
+    sent: row.sent,
     queued: row.queued,
     queuedBytes: row.bytes,
     tail: row.tail,

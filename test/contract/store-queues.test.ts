@@ -115,7 +115,14 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
     await db.store.queues.append([last], [])
     expect(await db.store.queues.lastPosition()).toBe(last.position)
     await db.store.sessions.save([
-      { ...opened, head: last.position, expiryInterval: 3600, disconnectedAt: null, positions: new Map() },
+      {
+        ...opened,
+        head: last.position,
+        sent: last.position,
+        expiryInterval: 3600,
+        disconnectedAt: null,
+        positions: new Map(),
+      },
     ])
     await db.store.queues.acknowledge(new Map([[opened.id, last.position]]))
     expect(await db.store.queues.lastPosition()).toBe(last.position)

@@ -19,7 +19,15 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
   })
 
   const state = (opened: { id: number; epoch: number }, fields: Partial<SessionState> = {}): SessionState => ({
-    ...{ id: opened.id, epoch: opened.epoch, head: 0, expiryInterval: 60, disconnectedAt: null, positions: new Map() },
+    ...{
+      id: opened.id,
+      epoch: opened.epoch,
+      head: 0,
+      sent: 0,
+      expiryInterval: 60,
+      disconnectedAt: null,
+      positions: new Map(),
+    },
     ...fields,
   })
 
@@ -45,7 +53,7 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
     expect(other.id).not.toBe(first.id)
     expect(await stored(first.id)).toMatchObject({
       ...{ account: account.id, accountName: account.name, clientId: long, expiryInterval: 90, disconnectedAt: null },
-      ...{ head: 0, queued: 0, queuedBytes: 0, tail: 0, subscriptions: [] },
+      ...{ head: 0, sent: 0, queued: 0, queuedBytes: 0, tail: 0, subscriptions: [] },
     })
     expect(await stored(other.id)).toMatchObject({ account: 0, accountName: '' })
   })
@@ -96,7 +104,7 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
       ])
     }
     await db.store.sessions.save([
-      state(b, { head: 7, disconnectedAt: 1_790_000_000_123, positions: new Map([['u/me/msg', 9]]) }),
+      state(b, { head: 7, sent: 12, disconnectedAt: 1_790_000_000_123, positions: new Map([['u/me/msg', 9]]) }),
       state(a, {
         head: 4,
         expiryInterval: 0xffff_ffff,
@@ -110,7 +118,7 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
     await db.store.sessions.save([])
     const [one, two] = [await stored(a.id), await stored(b.id)]
     expect(one).toMatchObject({ head: 4, expiryInterval: 0xffff_ffff, disconnectedAt: null })
-    expect(two).toMatchObject({ head: 7, expiryInterval: 60, disconnectedAt: 1_790_000_000_124 })
+    expect(two).toMatchObject({ head: 7, sent: 12, expiryInterval: 60, disconnectedAt: 1_790_000_000_124 })
     const positions = (session?: StoredSession) =>
       Object.fromEntries(session?.subscriptions.map((row) => [row.filter, row.position]) ?? [])
     expect(positions(one)).toEqual({ 'u/me/msg': 4, 'u/me/sent': 3, plain: null })
