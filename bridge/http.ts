@@ -21,6 +21,8 @@ export type HttpDeps = Readonly<{
   config: Pick<Config, 'bind' | 'domain' | 'http'>
   auth: Authenticator
   admission: Admission
+  /** Of the database (DESIGN §9). */
+  pressure: Readonly<{ isFull(): boolean }>
   readHistory: ReadHistory
   lookUp: LookUp
   health: Health

@@ -98,6 +98,8 @@ class LogFollower implements Follower {
   cursor: number
   private readonly options: FollowerOptions
   private reading = false
+  /** Twice what the session took last: what it has no room for is read again. */
+  private pageSize = entriesPerRead
   /** The log has grown while it was being read. */
   private missed = false
   private stalled = false
@@ -157,10 +159,18 @@ class LogFollower implements Follower {
     const { log, turns, owner } = this.options
     for (;;) {
       this.missed = false
-      const entries = await turns.run(() => log.read(owner, this.cursor, entriesPerRead))
-      for (const entry of entries) if (this.closed || !this.give(entry)) return
-      if (entries.length < entriesPerRead && !this.missed) return
+      const limit = this.pageSize
+      const entries = await turns.run(() => log.read(owner, this.cursor, limit))
+      const given = this.giveAll(entries)
+      this.pageSize = Math.min(entriesPerRead, Math.max(2, given * 2))
+      if (given < entries.length || (entries.length < limit && !this.missed)) return
     }
+  }
+
+  /** Answers how many were taken before the session was full. */
+  private giveAll(entries: readonly LogEntry[]): number {
+    const refused = entries.findIndex((entry) => this.closed || !this.give(entry))
+    return refused < 0 ? entries.length : refused
   }
 
   /** False: the session is full. */

@@ -64,10 +64,18 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const shared = { config, limits, counters, logger, auth, admission, followers }
   const guest = config.mqtt.anonymous ? anonymous : null
   const mqtt = await createMqttBorder({ ...shared, store, log, directory, anonymous: guest })
+  const { pressure } = mqtt
   const publicResource = createDeviceNames(await store.secrets.getOrCreate('device-names', 32))
-  const xmpp = createXmpp({ ...shared, authenticator: auth, secureContext, publicResource })
-  const readiness = createReadiness({ pressure: mqtt.pressure, ping: store.ping })
-  const http = createHttp({ ...shared, readHistory: log.history, lookUp: directory.lookup, health: readiness, metrics })
+  const xmpp = createXmpp({ ...shared, pressure, authenticator: auth, secureContext, publicResource })
+  const readiness = createReadiness({ pressure, ping: store.ping })
+  const http = createHttp({
+    ...shared,
+    pressure,
+    readHistory: log.history,
+    lookUp: directory.lookup,
+    health: readiness,
+    metrics,
+  })
 
   const rounds = createRounds(
     [

@@ -27,7 +27,7 @@ export type XmppDeps = Readonly<{
   admission: Admission
   followers: Followers
   /** How much waits for the database, on this node. */
-  pressure?: Pressure
+  pressure: Pressure
   /** The resource by which others know an MQTT device (DESIGN §3). */
   publicResource: (device: string) => string
 }>

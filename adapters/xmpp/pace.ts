@@ -3,7 +3,7 @@ import type { Limits } from '../../broker/limits.ts'
 import type { Pressure } from '../../broker/pressure.ts'
 import type { Session } from './session.ts'
 
-type Deps = Readonly<{ limits: Pick<Limits, 'receiveMaximum'>; pressure?: Pressure }>
+type Deps = Readonly<{ limits: Pick<Limits, 'receiveMaximum'>; pressure: Pressure }>
 
 /**
  * Null: not at all. 0: until a message of its own is settled. More: so many milliseconds.
@@ -12,7 +12,7 @@ type Deps = Readonly<{ limits: Pick<Limits, 'receiveMaximum'>; pressure?: Pressu
 export function mustWait(session: Session, isMessage: boolean, { limits, pressure }: Deps): number | null {
   const { unsettled } = session
   if (!isMessage) return unsettled > 0 ? 0 : null
-  if (unsettled >= limits.receiveMaximum || (unsettled > 0 && pressure?.isFull())) return 0
+  if (unsettled >= limits.receiveMaximum || (unsettled > 0 && pressure.isFull())) return 0
   const delayMs = session.quotaDelayMs
   return delayMs > 0 ? delayMs : null
 }

@@ -33,7 +33,7 @@ export type StreamDeps = Readonly<{
   authenticator: Pick<Authenticator, 'onEnd'>
   features: readonly StreamFeature[]
   router: Router
-  pressure?: Pressure
+  pressure: Pressure
   /** Registers the session; an older one with the same address is ended first. */
   openSession(binding: Binding): Session
   closeSession(session: Session): void
@@ -134,7 +134,7 @@ export class Stream implements ClientStream {
 
   #sweepSession(session: Session, now: number): void {
     session.sweep(now)
-    if (session.unsettled === 0 || !this.#deps.pressure?.isStalled()) return
+    if (session.unsettled === 0 || !this.#deps.pressure.isStalled()) return
     this.#deps.counters.overloadCloses++
     this.fail('resource-constraint', 'The server cannot take messages now.') // DESIGN §9
   }

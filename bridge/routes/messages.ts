@@ -14,7 +14,14 @@ import type { App } from '../app.ts'
 import { type Bearer, principalOf } from '../bearer.ts'
 import { ProblemError } from '../problem.ts'
 
-type Deps = Readonly<{ admission: Admission; bearer: Bearer; domain: string; receiptTimeoutMs: number }>
+type Deps = Readonly<{
+  admission: Admission
+  /** Too much waits for the database (DESIGN §9). */
+  pressure: Readonly<{ isFull(): boolean }>
+  bearer: Bearer
+  domain: string
+  receiptTimeoutMs: number
+}>
 
 const body = contentSchema.extend({
   to: z.string().min(1),
@@ -25,13 +32,14 @@ const headers = z.object({ 'idempotency-key': oidSchema.exactOptional() })
 const answer = z.object({ id: z.string(), ts: z.string() })
 
 /** POST /v1/messages: 201 means stored. A repeat with the same Idempotency-Key gets the first answer again. */
-export function messages(app: App, { admission, bearer, domain, receiptTimeoutMs }: Deps): void {
+export function messages(app: App, { admission, pressure, bearer, domain, receiptTimeoutMs }: Deps): void {
   const schema = { body, headers, response: { 201: answer } }
   app.post('/v1/messages', { onRequest: bearer, schema }, async (request, reply) => {
     const principal = principalOf(request)
     const message = toMessage(request.body, request.headers['idempotency-key'], principal, domain)
     const delayMs = admission.delayMs(principal.account)
     if (delayMs > 0) throw new ProblemError('quota', undefined, { retryAfterSeconds: Math.ceil(delayMs / 1000) })
+    if (pressure.isFull()) throw new ProblemError('overload', undefined, { retryAfterSeconds: 1 })
     const { id, ts } = await receiptOf(admission, message, receiptTimeoutMs)
     return reply.code(201).send({ id, ts: new Date(ts).toISOString() })
   })
