@@ -33,7 +33,6 @@ export function createAdmission({ directory, log, quota, live, counters }: Admis
       sink.settle(token, new BrokerError('refused'))
       return
     }
-    quota.take(message.from.id)
     const id = createUuid()
     if (message.stored) {
       counters.chatAdmitted++
@@ -75,6 +74,7 @@ export function createAdmission({ directory, log, quota, live, counters }: Admis
     admit(message, sink, token) {
       const arrival = { message, sink, token }
       const sender = message.from.id
+      quota.take(sender)
       const waiting = lookups.get(sender)
       if (waiting) {
         waiting.push(arrival)
