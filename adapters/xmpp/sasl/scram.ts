@@ -21,6 +21,8 @@ type Lookup = (username: string) => Promise<Readonly<{ verifiers: Verifiers; pri
 type Begun = Readonly<{
   verifier: Verifier
   principal: Principal | null
+  /** The principal's, when the verifiers were read: a password change since then ends the exchange. */
+  epoch: number | undefined
   authzid: string
   /** What the client must repeat, in base64, as its channel binding. */
   binding: string
@@ -41,11 +43,14 @@ export function createScram(mechanism: keyof Verifiers, lookUp: Lookup): Scram {
     const nonce = clientNonce + randomBytes(18).toString('base64')
     const challenge = `r=${nonce},s=${verifier.salt.toString('base64')},i=${verifier.iterations}`
     const binding = Buffer.from(header).toString('base64')
-    begun = { verifier, principal, authzid, binding, nonce, said: `${bare},${challenge}` }
+    begun = { verifier, principal, epoch: principal?.epoch, authzid, binding, nonce, said: `${bare},${challenge}` }
     return { challenge }
   }
 
-  function takeFinal(message: string, { verifier, principal, authzid, binding, nonce, said }: Begun): ScramResult {
+  function takeFinal(
+    message: string,
+    { verifier, principal, epoch, authzid, binding, nonce, said }: Begun,
+  ): ScramResult {
     isDone = true
     const match = /^c=([A-Za-z0-9+/=]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,[A-Za-z]=[^,\0]*)*,p=([A-Za-z0-9+/=]+)$/.exec(
       message,
@@ -60,7 +65,7 @@ export function createScram(mechanism: keyof Verifiers, lookUp: Lookup): Scram {
     if (proof.length !== signature.length) throw new SaslFault('malformed-request')
     const clientKey = proof.map((byte, at) => byte ^ (signature[at] ?? 0))
     const isProven = timingSafeEqual(createHash(hash).update(clientKey).digest(), verifier.storedKey)
-    const isRight = isProven && c === binding && r === nonce
+    const isRight = isProven && c === binding && r === nonce && principal?.epoch === epoch
     const data = `v=${hmac(verifier.serverKey, signed).toString('base64')}`
     return { principal: isRight ? principal : null, authzid, data }
   }
