@@ -2,7 +2,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from './log.ts'
 import { ownPublication } from './publication.ts'
-import type { Session } from './session.ts'
+import type { QueueCursor } from './queue-cursor.ts'
+import type { ReadOn, Session } from './session.ts'
 import type { Queued, QueueStore } from './stores.ts'
 import { looseTopic } from './topic-table.ts'
 
@@ -12,47 +13,49 @@ const retryMs = 1000
 export type QueueReaderDeps = Readonly<{ queues: QueueStore; logger: Logger }>
 
 /** Answers a function that reads a session's queue on from its cursor until it is caught up, full or gone. */
-export function createQueueReader({ queues, logger }: QueueReaderDeps): (session: Session) => void {
-  /** False: the session has no room for the row. */
-  function give(session: Session, row: Queued): boolean {
-    const isExpired = row.expiresAt !== null && row.expiresAt <= Date.now()
-    if (isExpired) {
-      session.skipQueued(row.position, row.payload.length)
-      return true
-    }
-    const publication = ownPublication(looseTopic(row.topic), row.payload, 1)
-    publication.properties = row.properties
-    publication.expiresAt = row.expiresAt ?? 0
-    return session.takeQueued(publication, row, row.position)
-  }
-
-  async function readOn(session: Session): Promise<void> {
-    while (session.transport !== null && session.behind) {
-      session.readAgain = false
-      const rows = await queues.read(session.id, session.cursor, rowsPerRead)
+export function createQueueReader({ queues, logger }: QueueReaderDeps): ReadOn {
+  async function readOn(session: Session, queue: QueueCursor): Promise<void> {
+    while (session.transport !== null && queue.behind) {
+      queue.readAgain = false
+      const rows = await queues.read(session.id, queue.cursor, rowsPerRead)
       if (session.transport === null) return
-      for (const row of rows) if (!give(session, row)) return
-      if (session.cursor >= session.tail) session.behind = false
+      for (const row of rows) if (!give(session, queue, row)) return
+      if (queue.cursor >= queue.tail) queue.behind = false
       // What is behind the cursor is not committed yet: its commit calls again.
-      else if (rows.length === 0 && !session.readAgain) return
+      else if (rows.length === 0 && !queue.readAgain) return
     }
   }
 
-  return (session) => {
-    if (session.reading) {
-      session.readAgain = true
+  return (session, queue) => {
+    if (queue.reading) {
+      queue.readAgain = true
       return
     }
-    session.reading = true
-    readOn(session)
+    queue.reading = true
+    readOn(session, queue)
       .catch(async (fault: unknown) => {
         logger.warn({ err: fault }, 'a queue could not be read; trying again')
         await pause(retryMs, undefined, { ref: false })
-        session.readAgain = true
+        queue.readAgain = true
       })
       .finally(() => {
-        session.reading = false
-        if (session.readAgain) session.advance()
+        queue.reading = false
+        if (queue.readAgain) session.advance()
       })
   }
+}
+
+/** False: the session has no room for the row. */
+function give(session: Session, queue: QueueCursor, row: Queued): boolean {
+  // Dropped from a full queue while it was being read.
+  if (row.position <= queue.cursor) return true
+  if (row.expiresAt !== null && row.expiresAt <= Date.now()) {
+    queue.skip(row.position, row.payload.length)
+    session.dirty = true
+    return true
+  }
+  const publication = ownPublication(looseTopic(row.topic), row.payload, 1)
+  publication.properties = row.properties
+  publication.expiresAt = row.expiresAt ?? 0
+  return session.takeQueued(queue, publication, row, row.position)
 }

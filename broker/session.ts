@@ -3,6 +3,7 @@ import { Backlog } from './backlog.ts'
 import type { Limits } from './limits.ts'
 import type { Counters } from './metrics.ts'
 import type { Publication } from './publication.ts'
+import { QueueCursor } from './queue-cursor.ts'
 import type { Recipient, SubscriptionOptions, Target } from './routes.ts'
 import { forgettable, type InFlight, type Origin, SendWindow } from './send-window.ts'
 
@@ -39,8 +40,9 @@ export interface StreamState {
 }
 
 /** Reads on for a session that is behind: from its queue in the store. */
-export type ReadOn = (session: Session) => void
+export type ReadOn = (session: Session, queue: QueueCursor) => void
 
+type QueuedOut = Pick<Outgoing, 'retain' | 'subscriptionIds'>
 export type SessionDeps = Readonly<{ limits: Limits; counters: Counters; readOn: ReadOn }>
 
 /** Key of a session: nobody takes over another account's (DESIGN §3). */
@@ -59,15 +61,14 @@ export type SessionIdentity = Readonly<{
 const noIds: readonly number[] = []
 
 /**
- * Subscriptions, the send window, and the queue's cursor. A persistent session reads QoS 1 messages from its queue
- * whenever it could not take one live (`behind`); a clean one has a bounded backlog in memory.
+ * Subscriptions, the send window, and what waits. A persistent session reads QoS 1 messages from its queue in the store
+ * whenever it could not take one live; a clean one has a bounded backlog in memory.
  */
 export class Session implements Recipient, Origin {
   /** 0 for anonymous. */
   readonly account: number
   readonly accountName: string
   readonly clientId: string
-  readonly persistent: boolean
   /** Number and fencing epoch in the store; 0 when not persistent. */
   readonly id: number
   epoch: number
@@ -80,22 +81,12 @@ export class Session implements Recipient, Origin {
   owner: Transport | null = null
   /** The attached connection. */
   transport: Transport | null = null
-  /** Queue positions: highest that it has, highest that was sent. */
-  tail = 0
-  cursor = 0
-  queued = 0
-  queuedBytes = 0
-  behind = false
-  reading = false
-  /** Its queue has grown while it was being read. */
-  readAgain = false
-  /** Queued messages up to here may have been sent before an unclean stop: they go out with DUP. */
-  dupUpTo = 0
+  /** Null: a clean session has no queue in the store. */
+  readonly queue: QueueCursor | null
   /** Called when there is room again, before the queue is read. */
   onRoom: () => void = () => undefined
   /** Its state differs from what the store has. */
   dirty = false
-  private readonly outstanding = new Set<number>()
   private readonly backlog: Backlog
   private readonly deps: SessionDeps
   private lazyWindow: SendWindow | null = null
@@ -111,15 +102,13 @@ export class Session implements Recipient, Origin {
     this.id = identity.id
     this.epoch = identity.epoch
     this.expiryInterval = identity.expiryInterval
-    this.persistent = identity.id > 0
+    this.queue = identity.id > 0 ? new QueueCursor() : null
     this.windowLimit = deps.limits.sendWindow
     this.backlog = new Backlog(deps.limits.cleanQueueMessages, deps.limits.cleanQueueBytes)
   }
 
-  /** All queue positions up to here are acknowledged. */
-  get head(): number {
-    const [first] = this.outstanding
-    return first === undefined ? this.cursor : first - 1
+  get persistent(): boolean {
+    return this.queue !== null
   }
 
   private get window(): SendWindow {
@@ -137,7 +126,7 @@ export class Session implements Recipient, Origin {
       this.lazyWindow.limit = this.windowLimit
       for (const [packetId, entry] of this.lazyWindow.unacknowledged()) this.sendEntry(entry, packetId, true)
     }
-    this.behind = this.tail > this.cursor
+    if (this.queue !== null) this.queue.behind = this.queue.tail > this.queue.cursor
     this.wanting = true
     this.advance()
   }
@@ -155,7 +144,7 @@ export class Session implements Recipient, Origin {
     if (target.noLocal && publication.publisher === this) return
     const retain = target.retainAsPublished && publication.retain
     if (publication.qos === 0 || target.qos === 0) this.deliverQos0(publication, retain, target.subscriptionIds)
-    else if (this.persistent) this.deliverQueued(publication, target, retain, position)
+    else if (this.queue !== null) this.deliverQueued(this.queue, publication, target, retain, position)
     else this.deliverClean(publication, target, retain)
   }
 
@@ -189,8 +178,7 @@ export class Session implements Recipient, Origin {
 
   /** Origin of what comes from its own queue. */
   acknowledged(position: number, publication: Publication): void {
-    this.outstanding.delete(position)
-    this.countQueued(-1, publication.start - publication.end)
+    this.queue?.acknowledge(position, publication.end - publication.start)
     this.dirty = true
   }
 
@@ -199,37 +187,16 @@ export class Session implements Recipient, Origin {
     this.wanting = false
     this.drainBacklog()
     this.onRoom()
-    if (this.behind && this.transport?.hasRoom() && !this.window.isFull) this.deps.readOn(this)
-    else if (this.behind) this.wanting = true
+    if (this.queue === null || !this.queue.behind) return
+    if (this.transport?.hasRoom() && !this.window.isFull) this.deps.readOn(this, this.queue)
+    else this.wanting = true
   }
 
-  /** A message read from the queue. False: no room; it is read again later. */
-  takeQueued(publication: Publication, out: Pick<Outgoing, 'retain' | 'subscriptionIds'>, position: number): boolean {
+  /** A message of the queue. False: no room; it is read again later. */
+  takeQueued(queue: QueueCursor, publication: Publication, out: QueuedOut, position: number): boolean {
     const sent = this.offer({ publication, ...out, origin: this, place: position }, 1)
-    if (sent) {
-      this.cursor = position
-      this.outstanding.add(position)
-    }
+    if (sent) queue.send(position)
     return sent
-  }
-
-  /** A queued message that is not worth sending any more. */
-  skipQueued(position: number, bytes: number): void {
-    this.cursor = position
-    this.countQueued(-1, -bytes)
-    this.dirty = true
-  }
-
-  /** The oldest of a full queue were dropped: all up to `head`. */
-  dropQueued(head: number, messages: number, bytes: number): void {
-    if (head > this.cursor) this.cursor = head
-    this.countQueued(-messages, -bytes)
-    this.dirty = true
-  }
-
-  countQueued(messages: number, bytes: number): void {
-    this.queued += messages
-    this.queuedBytes += bytes
   }
 
   private deliverQos0(publication: Publication, retain: boolean, subscriptionIds: readonly number[]): void {
@@ -263,15 +230,20 @@ export class Session implements Recipient, Origin {
     )
   }
 
-  private deliverQueued(publication: Publication, target: Target, retain: boolean, position: number): void {
-    this.tail = position
-    this.countQueued(1, publication.end - publication.start)
-    if (this.behind || this.transport === null || this.reading) {
-      this.behind = true
+  private deliverQueued(
+    queue: QueueCursor,
+    publication: Publication,
+    target: Target,
+    retain: boolean,
+    position: number,
+  ): void {
+    queue.grow(position, publication.end - publication.start)
+    if (queue.behind || queue.reading || this.transport === null) {
+      queue.behind = true
       return
     }
-    const entry = { publication: publication.kept(), retain, subscriptionIds: target.subscriptionIds }
-    if (!this.takeQueued(entry.publication, entry, position)) this.behind = true
+    const { subscriptionIds } = target
+    if (!this.takeQueued(queue, publication.kept(), { retain, subscriptionIds }, position)) queue.behind = true
   }
 
   private drainBacklog(): void {
@@ -292,7 +264,7 @@ export class Session implements Recipient, Origin {
   }
 
   private sendEntry(entry: InFlight, packetId: number, again: boolean): void {
-    const dup = again || (entry.origin === this && entry.place <= this.dupUpTo)
+    const dup = again || (entry.origin === this && this.queue !== null && entry.place <= this.queue.dupUpTo)
     this.transport?.send(entry.publication, {
       qos: 1,
       retain: entry.retain,

@@ -3,6 +3,7 @@ import type { Limits } from './limits.ts'
 import type { Logger } from './log.ts'
 import type { Counters } from './metrics.ts'
 import type { Queue } from './queue.ts'
+import type { QueueCursor } from './queue-cursor.ts'
 import type { Router } from './router.ts'
 import { type ReadOn, Session, sessionKey, type Transport } from './session.ts'
 import type { QueueStore, SessionState, SessionStore, StoredSession, StoredSubscription } from './stores.ts'
@@ -11,6 +12,8 @@ import type { Principal } from './types.ts'
 /** Session expiry that never ends [MQTT-3.1.2.11.2]. */
 export const neverExpires = 0xffffffff
 const takenOver = 0x8e
+/** A full queue is cut to this part of its limit, so that it is not cut at every message. */
+const trimTo = 0.95
 
 export type OpenOptions = Readonly<{ clean: boolean; expiryInterval: number }>
 
@@ -86,12 +89,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   function restore(stored: StoredSession): void {
     const { account, accountName, clientId, id, expiryInterval } = stored
     const session = new Session(deps, { account, accountName, clientId, id, epoch: 0, expiryInterval })
-    session.cursor = stored.head
-    session.tail = Math.max(stored.tail, stored.head)
-    session.countQueued(stored.queued, stored.queuedBytes)
-    session.behind = session.tail > session.cursor
-    // It was online at an unclean stop: all that it had may have been sent.
-    session.dupUpTo = stored.disconnectedAt === null ? session.tail : stored.sent
+    if (session.queue !== null) restoreQueue(session.queue, stored)
     session.disconnectedAt = stored.disconnectedAt ?? Date.now()
     session.dirty = stored.disconnectedAt === null
     for (const subscription of stored.subscriptions)
@@ -147,26 +145,32 @@ export function createSessions(deps: SessionsDeps): Sessions {
     return session
   }
 
-  async function trim(session: Session): Promise<void> {
-    const keep = Math.floor(
-      Math.min(limits.queueMessages, session.queued * (limits.queueBytes / Math.max(session.queuedBytes, 1))) * 0.95,
-    )
-    const { head, dropped, droppedBytes } = await queues.trim(session.id, Math.min(keep, session.queued))
-    session.dropQueued(head, dropped, droppedBytes)
+  async function trim(session: Session, queue: QueueCursor): Promise<void> {
+    const byBytes = queue.messages * (limits.queueBytes / Math.max(queue.bytes, 1))
+    const keep = Math.floor(Math.min(limits.queueMessages, queue.messages, byBytes) * trimTo)
+    const { head, dropped, droppedBytes } = await queues.trim(session.id, keep)
+    queue.drop(head, dropped, droppedBytes)
+    session.dirty = true
     deps.counters.queueDropped += dropped
     if (dropped > 0) deps.onOverflow(session, dropped)
   }
 
+  function trimWhenFull(session: Session, queue: QueueCursor): void {
+    const isFull = queue.messages > limits.queueMessages || queue.bytes > limits.queueBytes
+    if (!isFull || trimming.has(session)) return
+    trimming.add(session)
+    trim(session, queue)
+      .catch((fault: unknown) => logger.warn({ err: fault }, 'a full queue could not be trimmed'))
+      .finally(() => trimming.delete(session))
+  }
+
   function sweep(): void {
     for (const session of byKey.values()) {
-      if (hasExpired(session))
-        void end(session).catch((fault: unknown) => logger.warn({ err: fault }, 'an expired session stays for now'))
-      const isFull = session.queued > limits.queueMessages || session.queuedBytes > limits.queueBytes
-      if (!isFull || trimming.has(session)) continue
-      trimming.add(session)
-      trim(session)
-        .catch((fault: unknown) => logger.warn({ err: fault }, 'a full queue could not be trimmed'))
-        .finally(() => trimming.delete(session))
+      if (hasExpired(session)) {
+        end(session).catch((fault: unknown) => logger.warn({ err: fault }, 'an expired session stays for now'))
+      } else if (session.queue !== null) {
+        trimWhenFull(session, session.queue)
+      }
     }
   }
 
@@ -187,7 +191,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   deps.queue.onCommitted((ids) => {
     for (const id of ids) {
       const session = byId.get(id)
-      if (session?.behind && session.transport !== null) session.advance()
+      if (session?.queue?.behind && session.transport !== null) session.advance()
     }
   })
 
@@ -226,8 +230,16 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
 }
 
-function toState(session: Session): SessionState {
-  const { id, epoch, head, expiryInterval, disconnectedAt } = session
-  const sent = Math.max(session.cursor, session.dupUpTo)
-  return { id, epoch, head, sent, expiryInterval, disconnectedAt, positions: session.streams?.positions() ?? new Map() }
+function restoreQueue(queue: QueueCursor, stored: StoredSession): void {
+  queue.cursor = stored.head
+  queue.tail = Math.max(stored.tail, stored.head)
+  queue.count(stored.queued, stored.queuedBytes)
+  queue.behind = queue.tail > queue.cursor
+  // It was online at an unclean stop: all that it had may have been sent.
+  queue.dupUpTo = stored.disconnectedAt === null ? queue.tail : stored.sent
+}
+
+function toState({ id, epoch, queue, expiryInterval, disconnectedAt, streams }: Session): SessionState {
+  const { head = 0, sent = 0 } = queue ?? {}
+  return { id, epoch, head, sent, expiryInterval, disconnectedAt, positions: streams?.positions() ?? new Map() }
 }

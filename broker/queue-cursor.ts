@@ -1,0 +1,62 @@
+// Where a persistent session stands in its queue in the store.
+
+/** Positions only grow; what is between head and cursor was sent, what is between cursor and tail was not. */
+export class QueueCursor {
+  /** Highest position that the queue has. */
+  tail = 0
+  /** Highest position that was sent, or left out. */
+  cursor = 0
+  messages = 0
+  bytes = 0
+  /** Live messages are not taken: they are read from the store, behind what waits there. */
+  behind = false
+  reading = false
+  /** The queue has grown while it was being read. */
+  readAgain = false
+  /** Positions up to here may have been sent by an earlier run of the broker: they go out with DUP. */
+  dupUpTo = 0
+  private readonly outstanding = new Set<number>()
+
+  /** All positions up to here are acknowledged. */
+  get head(): number {
+    const [first] = this.outstanding
+    return first === undefined ? this.cursor : first - 1
+  }
+
+  /** Positions up to here may have been sent. */
+  get sent(): number {
+    return Math.max(this.cursor, this.dupUpTo)
+  }
+
+  grow(position: number, bytes: number): void {
+    this.tail = position
+    this.count(1, bytes)
+  }
+
+  send(position: number): void {
+    this.cursor = position
+    this.outstanding.add(position)
+  }
+
+  acknowledge(position: number, bytes: number): void {
+    this.outstanding.delete(position)
+    this.count(-1, -bytes)
+  }
+
+  /** A message that is not worth sending any more. */
+  skip(position: number, bytes: number): void {
+    this.cursor = position
+    this.count(-1, -bytes)
+  }
+
+  /** The oldest were dropped: all up to `head`. */
+  drop(head: number, messages: number, bytes: number): void {
+    if (head > this.cursor) this.cursor = head
+    this.count(-messages, -bytes)
+  }
+
+  count(messages: number, bytes: number): void {
+    this.messages += messages
+    this.bytes += bytes
+  }
+}
