@@ -1,7 +1,9 @@
 // The built product as a process of its own: started, asked, killed, started again on the same data.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Listening } from '../../broker/types.ts'
 import { readClaim } from '../../storage/embedded/postmaster.ts'
@@ -9,6 +11,8 @@ import { eventually } from './eventually.ts'
 import { scratchFolder } from './store.ts'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
+
+const frozenMs = 100
 
 export type ServerOptions = Readonly<{
   env?: Readonly<Record<string, string>>
@@ -83,8 +87,11 @@ async function startOn(dataDir: string, options: ServerOptions, removeFolder: ()
     },
     async kill(what = 'broker') {
       const database = what === 'broker' ? null : await server.databasePid()
-      send(server.pid, 'SIGKILL')
-      if (database !== null) await killDatabase(database)
+      const serving = database === null ? [] : await withChildren(database)
+      // What is acknowledged while the database stands still cannot be durable: the check finds it missing.
+      if (serving.length > 0) await signalAll('STOP', serving)
+      if (serving.length > 0) await pause(frozenMs)
+      await signalAll('KILL', [server.pid, ...serving])
       await exited
     },
     databasePid: () => databasePid(dataDir),
@@ -93,7 +100,7 @@ async function startOn(dataDir: string, options: ServerOptions, removeFolder: ()
       send(server.pid, 'SIGKILL')
       await exited
       const database = await databasePid(dataDir)
-      if (database !== null) await killDatabase(database)
+      if (database !== null) await signalAll('KILL', await withChildren(database))
       await removeFolder()
     },
   }
@@ -159,10 +166,16 @@ async function databasePid(dataDir: string): Promise<number | null> {
   return claim !== null && isAlive(claim.pid) ? claim.pid : null
 }
 
-/** With its children: they end when they see that their parent has. */
-async function killDatabase(pid: number): Promise<void> {
-  send(pid, 'SIGKILL')
-  await eventually(() => !isAlive(pid))
+/** The database and the processes that serve its connections. */
+async function withChildren(pid: number): Promise<readonly number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return [pid, ...children.split(' ').map(Number)].filter((child) => child > 0)
+}
+
+/** At once, and by another process: this one is busy with its clients, and would only ever kill between their turns. */
+async function signalAll(signal: 'STOP' | 'KILL', pids: readonly number[]): Promise<void> {
+  await once(spawn('kill', [`-${signal}`, ...pids.map(String)], { stdio: 'ignore' }), 'close')
+  if (signal === 'KILL') await eventually(() => !pids.some(isAlive))
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {
