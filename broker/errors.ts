@@ -39,7 +39,8 @@ const table = {
   },
   'too-large': {
     http: 413,
-    mqtt: 0x95,
+    // 0x95 is not among the reason codes of PUBACK (MQTT 5 table 3-4).
+    mqtt: 0x97,
     xmpp: ['policy-violation', 'modify'],
     sentence: 'The message is larger than this place accepts.',
   },

@@ -130,7 +130,9 @@ class LogFollower implements Follower {
   resume(): void {
     if (!this.stalled) return
     this.stalled = false
-    this.catchUp()
+    // The read that met the full session is not over: it looks again.
+    if (this.reading) this.missed = true
+    else this.catchUp()
   }
 
   close(): void {

@@ -39,24 +39,34 @@ export class QueueCursor {
   }
 
   acknowledge(position: number, bytes: number): void {
-    this.outstanding.delete(position)
-    this.count(-1, -bytes)
+    if (this.outstanding.delete(position)) this.count(-1, -bytes)
+    this.settle()
   }
 
   /** A message that is not worth sending any more. */
   skip(position: number, bytes: number): void {
     this.cursor = position
     this.count(-1, -bytes)
+    this.settle()
   }
 
   /** The oldest were dropped: all up to `head`. */
   drop(head: number, messages: number, bytes: number): void {
     if (head > this.cursor) this.cursor = head
+    for (const position of this.outstanding) if (position <= head) this.outstanding.delete(position)
     this.count(-messages, -bytes)
+    this.settle()
   }
 
   count(messages: number, bytes: number): void {
     this.messages += messages
     this.bytes += bytes
+  }
+
+  /** An acknowledgement that crosses a drop is counted twice: an empty queue counts nothing. */
+  private settle(): void {
+    if (this.outstanding.size > 0 || this.cursor < this.tail) return
+    this.messages = 0
+    this.bytes = 0
   }
 }

@@ -28,14 +28,15 @@ export function createRetained(limits: RetainedLimits, stored: readonly Retained
       remove(root, levels, 0)
       return true
     }
-    const grown = sizeOf(retained)
-    if (count >= limits.retainedMessages || bytes + grown > limits.retainedBytes) return false
+    const old = find(root, levels)
+    const newCount = count + (old ? 0 : 1)
+    const newBytes = bytes + sizeOf(retained) - (old ? sizeOf(old) : 0)
+    if (newCount > limits.retainedMessages || newBytes > limits.retainedBytes) return false
     let node = root
     for (const level of levels) node = childOf(node, level)
-    if (node.retained) bytes -= sizeOf(node.retained)
-    else count++
-    bytes += grown
     node.retained = retained
+    count = newCount
+    bytes = newBytes
     return true
   }
 
@@ -66,6 +67,12 @@ export function createRetained(limits: RetainedLimits, stored: readonly Retained
     },
     count: () => count,
   }
+}
+
+function find(root: Node, levels: readonly string[]): Retained | null {
+  let node: Node | undefined = root
+  for (const level of levels) node = node?.children?.get(level)
+  return node?.retained ?? null
 }
 
 function childOf(node: Node, level: string): Node {

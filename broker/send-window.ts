@@ -27,6 +27,8 @@ export class SendWindow {
   private nextFree = 0
   private used = 0
   private readonly sent: number[] = []
+  /** In flight since before this connection, and not sent again on it. */
+  private again: number[] = []
   /** At most this many; the client's Receive Maximum may lower it. */
   limit: number
 
@@ -37,7 +39,28 @@ export class SendWindow {
   }
 
   get isFull(): boolean {
-    return this.used >= this.limit
+    return this.used >= this.limit || this.again.length > 0
+  }
+
+  /** A new connection: what is in flight is to be sent again. */
+  reopen(limit: number): void {
+    this.limit = limit
+    this.again = [...this.sent]
+  }
+
+  get mustSendAgain(): boolean {
+    return this.again.length > 0
+  }
+
+  /**
+   * What is sent again next, in the order of the first sending [MQTT-4.6.0-1]. Null: nothing, or as much is in flight as
+   * the client takes [MQTT-3.3.4-9].
+   */
+  takeAgain(): readonly [id: number, entry: InFlight] | null {
+    if (this.used - this.again.length >= this.limit) return null
+    const id = this.again.shift()
+    const entry = id === undefined ? null : this.slots[id]
+    return id === undefined || !entry || entry === forgettable ? null : [id, entry]
   }
 
   /** Takes a packet id; the window is not full. */
@@ -63,17 +86,10 @@ export class SendWindow {
     return entry
   }
 
-  /** What is kept in flight, in the order of sending, for a client that comes back [MQTT-4.4.0-1]. */
-  *unacknowledged(): IterableIterator<readonly [id: number, entry: InFlight]> {
-    for (const id of this.sent) {
-      const entry = this.slots[id]
-      if (entry && entry !== forgettable) yield [id, entry]
-    }
-  }
-
   private forget(id: number): void {
     // Clients acknowledge in order [MQTT-4.6.0-2], so it is nearly always the first.
     const at = this.sent.indexOf(id)
     if (at >= 0) this.sent.splice(at, 1)
+    if (this.again.length > 0) this.again = this.again.filter((other) => other !== id)
   }
 }

@@ -122,10 +122,7 @@ export class Session implements Recipient, Origin {
     this.transport = transport
     this.disconnectedAt = null
     this.windowLimit = Math.min(receiveMaximum, this.deps.limits.sendWindow)
-    if (this.lazyWindow) {
-      this.lazyWindow.limit = this.windowLimit
-      for (const [packetId, entry] of this.lazyWindow.unacknowledged()) this.sendEntry(entry, packetId, true)
-    }
+    this.lazyWindow?.reopen(this.windowLimit)
     if (this.queue !== null) this.queue.behind = this.queue.tail > this.queue.cursor
     this.wanting = true
     this.advance()
@@ -185,6 +182,7 @@ export class Session implements Recipient, Origin {
   /** There may be room: what waits goes out, oldest kind first. */
   advance(): void {
     this.wanting = false
+    this.sendAgain()
     this.drainBacklog()
     this.onRoom()
     if (this.queue === null || !this.queue.behind) return
@@ -244,6 +242,17 @@ export class Session implements Recipient, Origin {
     }
     const { subscriptionIds } = target
     if (!this.takeQueued(queue, publication.kept(), { retain, subscriptionIds }, position)) queue.behind = true
+  }
+
+  private sendAgain(): void {
+    const window = this.lazyWindow
+    if (!window?.mustSendAgain) return
+    while (this.transport?.hasRoom()) {
+      const next = window.takeAgain()
+      if (next === null) break
+      this.sendEntry(next[1], next[0], true)
+    }
+    if (window.mustSendAgain) this.wanting = true
   }
 
   private drainBacklog(): void {

@@ -148,6 +148,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
   async function trim(session: Session, queue: QueueCursor): Promise<void> {
     const byBytes = queue.messages * (limits.queueBytes / Math.max(queue.bytes, 1))
     const keep = Math.floor(Math.min(limits.queueMessages, queue.messages, byBytes) * trimTo)
+    // What was acknowledged is not dropped.
+    await store.save([toState(session)])
     const { head, dropped, droppedBytes } = await queues.trim(session.id, keep)
     queue.drop(head, dropped, droppedBytes)
     session.dirty = true

@@ -47,7 +47,12 @@ export class Input {
 
   /** Keeps what arrives after a stop. */
   hold(chunk: Buffer): void {
-    this.rest = this.rest.length === 0 ? chunk : Buffer.concat([this.rest, chunk])
+    if (this.rest.length === 0) {
+      this.rest = chunk
+      return
+    }
+    this.parts.push(chunk)
+    this.partBytes += chunk.length
   }
 
   private join(chunk: Buffer | null): Buffer | null {

@@ -9,8 +9,9 @@ import type { Principal, Receipt, ReceiptSink } from '../types.ts'
 import { Acks } from './acks.ts'
 import { encodePuback, MAX_PUBACK_BYTES, writePuback } from './codec/ack.ts'
 import { frame } from './codec/frame.ts'
-import { Malformed, protocolError, reason } from './codec/malformed.ts'
+import { Malformed, reason } from './codec/malformed.ts'
 import type { Level } from './codec/packet-type.ts'
+import type { Properties } from './codec/properties.ts'
 import { type Publish, readPublish, readPublishProperties, splitForwarded } from './codec/publish.ts'
 import type { Host } from './host.ts'
 import type { Output } from './output.ts'
@@ -58,11 +59,11 @@ export class PublishPath implements ReceiptSink {
     const publish = readPublish(buffer, frame, level)
     if (publish.qos === 2) throw new Malformed(reason.qosNotSupported, 'The maximum is QoS 1') // [MQTT-3.2.2-11]
     if (publish.qos === 1 && !this.hasPlace()) return false
-    const topic = this.topicOf(buffer, publish.topicStart, publish.topicEnd)
+    const topic = this.topicOf(buffer, publish)
     const { principal } = this.deps
     if (this.allowedEpoch !== principal.epoch) {
       if (topic.kind.kind === 'door' && principal.account > 0) return this.takeChat(buffer, publish, topic.kind.to)
-      if (!mayPublishPlain(principal, topic)) return this.refuse(publish, topic)
+      if (!mayPublishPlain(principal, topic)) return this.refuse(buffer, publish, topic)
       this.allowedEpoch = principal.epoch
     }
     host.counters.mqttMessagesReceived++
@@ -71,8 +72,12 @@ export class PublishPath implements ReceiptSink {
   }
 
   settle(token: number, outcome: Receipt | BrokerError): void {
+    this.settleFor(this.topic, token, outcome)
+  }
+
+  private settleFor(topic: Topic | null, token: number, outcome: Receipt | BrokerError): void {
     if (outcome instanceof BrokerError) {
-      this.settleRefused(token, outcome)
+      this.settleRefused(topic, token, outcome)
       return
     }
     if (token < 0) return
@@ -95,12 +100,13 @@ export class PublishPath implements ReceiptSink {
     return acks.count === 0 || !this.deps.host.pressure.isFull()
   }
 
-  private topicOf(buffer: Buffer, start: number, end: number): Topic {
+  private topicOf(buffer: Buffer, publish: Publish): Topic {
+    const { topicStart: start, topicEnd: end } = publish
     const { topics } = this.deps.host
     const last = this.topic
     if (last !== null && last.generation === topics.generation() && sameBytes(last.bytes, buffer, start, end))
       return last
-    if (start === end) throw protocolError('A topic alias was not offered') // [MQTT-3.3.2-8]
+    if (start === end) this.properties(buffer, publish)
     const topic = topics.find(buffer, start, end)
     this.topic = topic
     this.allowedEpoch = -1
@@ -116,10 +122,9 @@ export class PublishPath implements ReceiptSink {
     publication.retain = publish.retain
     publication.publisher = publisher
     if (publish.propertiesEnd > publish.propertiesStart) {
-      const properties = this.properties(buffer, publish)
-      publication.properties = properties.encoded
-      if (properties.messageExpiryInterval !== null)
-        publication.expiresAt = Date.now() + properties.messageExpiryInterval * 1000
+      const { encoded, messageExpiryInterval } = splitForwarded(this.properties(buffer, publish))
+      publication.properties = encoded
+      if (messageExpiryInterval !== null) publication.expiresAt = Date.now() + messageExpiryInterval * 1000
     } else if (!publish.retain && !publish.dup) {
       raw.bytes = buffer
       raw.start = packetStart
@@ -131,10 +136,11 @@ export class PublishPath implements ReceiptSink {
     host.bus.publish(publication, this, token)
   }
 
-  private properties(buffer: Buffer, publish: Publish) {
-    const forwarded = splitForwarded(readPublishProperties(buffer, publish.propertiesStart, publish.propertiesEnd))
-    if (forwarded.topicAlias > 0) throw new Malformed(reason.topicAliasInvalid, 'Topic Alias Maximum is 0') // [MQTT-3.3.2-9]
-    return forwarded
+  /** @throws Malformed 0x81, 0x82, 0x94 */
+  private properties(buffer: Buffer, publish: Publish): Properties {
+    const properties = readPublishProperties(buffer, publish.propertiesStart, publish.propertiesEnd)
+    if (properties.topicAlias === undefined) return properties
+    throw new Malformed(reason.topicAliasInvalid, 'Topic Alias Maximum is 0') // [MQTT-3.3.2-9]
   }
 
   private takeChat(buffer: Buffer, publish: Publish, to: string): boolean {
@@ -150,7 +156,7 @@ export class PublishPath implements ReceiptSink {
       return false
     }
     host.counters.mqttMessagesReceived++
-    const properties = readPublishProperties(buffer, publish.propertiesStart, publish.propertiesEnd)
+    const properties = this.properties(buffer, publish)
     const draft = readDoorPayload(
       Buffer.from(buffer.subarray(publish.payloadStart, publish.payloadEnd)),
       properties.contentType ?? null,
@@ -168,19 +174,22 @@ export class PublishPath implements ReceiptSink {
     const { messageExpiryInterval: ttl } = properties
     const content = ttl === undefined || ttl === 0 ? draft.content : { ...draft.content, ttl }
     const message = draftMessage({ ...draft, oid, content }, { from: host.party(account, name), device: clientId, to })
-    host.admission.admit(message, this, token)
+    // It may be refused only after other topics have come.
+    const { topic } = this
+    host.admission.admit(message, { settle: (place, outcome) => this.settleFor(topic, place, outcome) }, token)
     return true
   }
 
   /** Policy says no: 3.1.1 has no refusal, so the client gets its ack and a notice on `err` (DESIGN §1). */
-  private refuse(publish: Publish, topic: Topic): boolean {
+  private refuse(buffer: Buffer, publish: Publish, topic: Topic): boolean {
+    this.properties(buffer, publish)
     const code = topic.kind.kind === 'misspelt' ? 'bad-topic' : 'forbidden'
     const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
     this.settle(token, new BrokerError(code, undefined))
     return true
   }
 
-  private settleRefused(token: number, error: BrokerError): void {
+  private settleRefused(topic: Topic | null, token: number, error: BrokerError): void {
     const { host, principal, level } = this.deps
     if (error.code === 'overload' || error.code === 'internal') {
       this.deps.end(error.mqtt)
@@ -191,7 +200,7 @@ export class PublishPath implements ReceiptSink {
         code: error.code,
         detail: error.message,
         at: Date.now(),
-        topic: this.topic?.name,
+        topic: topic?.name,
       })
     }
     if (token >= 0) this.acks.settle(token, error.mqtt, '', this.writeAck)
