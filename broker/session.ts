@@ -2,7 +2,7 @@
 import { Backlog } from './backlog.ts'
 import type { Limits } from './limits.ts'
 import type { Counters } from './metrics.ts'
-import type { Publication } from './publication.ts'
+import type { Publication, Wire } from './publication.ts'
 import { QueueCursor } from './queue-cursor.ts'
 import type { Recipient, SubscriptionOptions, Target } from './routes.ts'
 import { forgettable, type InFlight, type Origin, SendWindow } from './send-window.ts'
@@ -12,6 +12,10 @@ export interface Transport {
   /** Its output is below the limit. */
   hasRoom(): boolean
   send(publication: Publication, out: Outgoing): void
+  /** The bytes that `send` would write; valid until the publication is lent again. */
+  encode(publication: Publication, out: Outgoing): Wire
+  /** Writes what `encode` gave, some time ago. */
+  sendEncoded(wire: Wire, packetId: number, expiresAt: number): void
   /** Another connection has taken the session over, or it was ended. */
   close(reason: number): void
 }
@@ -214,18 +218,15 @@ export class Session implements Recipient, Origin {
     const transport = this.transport
     if (transport === null) return
     const { subscriptionIds } = target
+    const out = retain || subscriptionIds.length > 0 ? { ...plainQos1, retain, subscriptionIds } : plainQos1
     const window = this.window
-    if (this.backlog.length > 0 || window.isFull || !transport.hasRoom()) {
+    if (this.backlog.messages > 0 || window.isFull || !transport.hasRoom()) {
       this.wanting = true
-      const dropped = this.backlog.push({ publication: publication.kept(), retain, subscriptionIds })
-      this.deps.counters.queueDropped += dropped
+      this.deps.counters.queueDropped += this.backlog.push(transport.encode(publication, out), publication.expiresAt)
       return
     }
-    plainQos1.packetId = window.take(forgettable)
-    transport.send(
-      publication,
-      retain || subscriptionIds.length > 0 ? { ...plainQos1, retain, subscriptionIds } : plainQos1,
-    )
+    out.packetId = window.take(forgettable)
+    transport.send(publication, out)
   }
 
   private deliverQueued(
@@ -256,19 +257,16 @@ export class Session implements Recipient, Origin {
   }
 
   private drainBacklog(): void {
-    while (this.backlog.length > 0) {
+    for (let wire = this.backlog.first(); wire !== null; wire = this.backlog.first()) {
       if (this.transport === null || !this.transport.hasRoom() || this.window.isFull) {
         this.wanting = true
         return
       }
-      const { publication, retain, subscriptionIds } = this.backlog.shift() as NonNullable<ReturnType<Backlog['shift']>>
-      this.transport.send(publication, {
-        qos: 1,
-        retain,
-        dup: false,
-        packetId: this.window.take(forgettable),
-        subscriptionIds,
-      })
+      const { expiresAt } = wire
+      if (expiresAt === 0 || expiresAt > Date.now()) {
+        this.transport.sendEncoded(wire, this.window.take(forgettable), expiresAt)
+      }
+      this.backlog.shift()
     }
   }
 

@@ -1,6 +1,6 @@
 // One MQTT connection: its life from the first byte to the last. MQTT 5 §4.13, 3.1.1 §4.8
 import type { Socket } from 'node:net'
-import type { Publication } from '../publication.ts'
+import type { Publication, Wire } from '../publication.ts'
 import type { Outgoing, Transport } from '../session.ts'
 import { type Accepted, acceptConnect } from './accept.ts'
 import { readAck } from './codec/ack.ts'
@@ -13,7 +13,7 @@ import { type Level, packetType } from './codec/packet-type.ts'
 import { PINGRESP, readPingreq } from './codec/ping.ts'
 import { readSubscribe } from './codec/subscribe.ts'
 import { readUnsubscribe } from './codec/unsubscribe.ts'
-import { toWire } from './encode.ts'
+import { toWire, updateExpiry } from './encode.ts'
 import type { Host } from './host.ts'
 import { Input } from './input.ts'
 import { Output } from './output.ts'
@@ -79,14 +79,25 @@ export class Connection implements Transport {
   }
 
   send(publication: Publication, out: Outgoing): void {
-    const wire = toWire(publication, this.level, out)
-    const length = wire.end - wire.start
-    if (length > this.maxPacketBytes) {
-      this.tooLargeForClient(out.packetId)
+    this.write(toWire(publication, this.level, out), out.packetId)
+  }
+
+  encode(publication: Publication, out: Outgoing): Wire {
+    return toWire(publication, this.level, out)
+  }
+
+  sendEncoded(wire: Wire, packetId: number, expiresAt: number): void {
+    if (expiresAt > 0 && this.level === 5) updateExpiry(wire, expiresAt)
+    this.write(wire, packetId)
+  }
+
+  private write(wire: Wire, packetId: number): void {
+    if (wire.end - wire.start > this.maxPacketBytes) {
+      this.tooLargeForClient(packetId)
       return
     }
     this.host.counters.mqttMessagesSent++
-    this.output.packet(wire, out.packetId)
+    this.output.packet(wire, packetId)
   }
 
   /** Ends the connection: MQTT 5 is told the reason. The Will is sent. */

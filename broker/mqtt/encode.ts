@@ -21,8 +21,7 @@ export function toWire(publication: Publication, level: Level, out: Outgoing): W
 
 function encode(publication: Publication, level: Level, { qos, retain, dup, subscriptionIds }: Outgoing): Wire {
   const { expiresAt } = publication
-  // [MQTT-3.3.2-6] the interval that is left.
-  const messageExpiryInterval = expiresAt > 0 ? Math.max(1, Math.ceil((expiresAt - Date.now()) / 1000)) : null
+  const messageExpiryInterval = expiresAt > 0 ? secondsLeft(expiresAt) : null
   const properties =
     level === 4 ? none : forwardedProperties(publication.properties, { subscriptionIds, messageExpiryInterval })
   const { packet, packetIdAt } = encodePublish(level, {
@@ -34,4 +33,15 @@ function encode(publication: Publication, level: Level, { qos, retain, dup, subs
     properties,
   })
   return { bytes: packet, start: 0, end: packet.length, packetIdAt }
+}
+
+/** [MQTT-3.3.2-6] the interval that is left. */
+const secondsLeft = (expiresAt: number) => Math.max(1, Math.ceil((expiresAt - Date.now()) / 1000))
+
+/** Writes the interval that is left into an MQTT 5 packet of QoS 1 that `toWire` made with one, in place. */
+export function updateExpiry({ bytes, start, packetIdAt }: Wire, expiresAt: number): void {
+  let at = start + packetIdAt + 2
+  while ((bytes[at] as number) >= 0x80) at++
+  // `forwardedProperties` puts Message Expiry Interval (0x02) first.
+  bytes.writeUInt32BE(secondsLeft(expiresAt), at + 2)
 }
