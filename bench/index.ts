@@ -21,10 +21,11 @@ async function bench(options: Options, command: string): Promise<void> {
   const brokers: BrokerUnderTest[] = []
   try {
     for (const name of options.brokers) brokers.push(await prepare[name](options.program))
-    const runs = await runAll(chosen, brokers, options)
-    report(chosen, runs, options, heading(brokers, options, command))
+    const { runs, failed } = await runAll(chosen, brokers, options)
+    report(chosen, runs, { ...options, write: options.write && !failed }, heading(brokers, options, command))
+    if (failed) throw new Error('not every run came to its end, so the report was not written')
   } finally {
-    for (const broker of brokers) await broker.remove()
+    for (const broker of brokers) broker.remove()
   }
 }
 
@@ -40,33 +41,36 @@ async function runAll(
   chosen: readonly Scenario[],
   brokers: readonly BrokerUnderTest[],
   options: Options,
-): Promise<Run[]> {
+): Promise<{ runs: readonly Run[]; failed: boolean }> {
   const runs: Run[] = []
+  let failed = false
   for (let round = 1; round <= options.rounds; round++) {
     for (const scenario of chosen) {
       for (const broker of round % 2 === 1 ? brokers : brokers.toReversed()) {
-        process.stderr.write(`round ${round}/${options.rounds}: ${scenario.name}, ${broker.name}\n`)
-        runs.push({
-          round,
-          scenario: scenario.name,
-          broker: broker.name,
-          figures: await runOne(scenario, broker, options),
-        })
+        const title = `round ${round}/${options.rounds}: ${scenario.name}, ${broker.name}`
+        process.stderr.write(`${title}\n`)
+        const figures = await runOne(scenario, broker, options.seconds)
+        if (figures instanceof Error) {
+          failed = true
+          process.stderr.write(`${title} failed: ${figures.message}\n`)
+        } else runs.push({ round, scenario: scenario.name, broker: broker.name, figures })
       }
     }
   }
-  return runs
+  return { runs, failed }
 }
 
-async function runOne(scenario: Scenario, broker: BrokerUnderTest, options: Options): Promise<Run['figures']> {
-  const running = await broker.start()
+/** Against a fresh process of the broker. One run that fails does not cost the figures of the others. */
+async function runOne(scenario: Scenario, broker: BrokerUnderTest, seconds: number): Promise<Run['figures'] | Error> {
   try {
-    return await scenario.run(running, options.seconds)
+    const running = await broker.start()
+    try {
+      return await scenario.run(running, seconds)
+    } finally {
+      await running.stop()
+    }
   } catch (error) {
-    const state = running.isAlive() ? 'it is still running' : 'it has ended'
-    throw new Error(`${scenario.name}, ${broker.name} (${state})`, { cause: error })
-  } finally {
-    await running.stop()
+    return error instanceof Error ? error : new Error(String(error))
   }
 }
 
@@ -89,6 +93,5 @@ try {
   else await bench(parseOptions(args), ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '))
 } catch (error) {
   process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)
-  if (error instanceof Error && error.cause !== undefined) process.stderr.write(`${String(error.cause)}\n`)
   process.exitCode = 1
 }

@@ -26,7 +26,7 @@ export interface BrokerUnderTest {
   readonly name: BrokerName
   readonly version: string
   start(): Promise<RunningBroker>
-  remove(): Promise<void>
+  remove(): void
 }
 
 /** All clients share these accounts; each has a client id of its own. */

@@ -23,14 +23,14 @@ export async function prepareClearbox(path: string | null): Promise<BrokerUnderT
   const folder = mkdtempSync(join(tmpdir(), 'bench-clearbox-'))
   chmodSync(folder, 0o755)
   const data = join(folder, 'data')
-  await addAccounts(program, data)
-  return {
-    name: 'clearbox',
-    version: clearbox(program, ['version'], data, '').replace(/^clearbox\s+/i, ''),
-    start: () => start(program, data),
-    async remove() {
-      rmSync(folder, { recursive: true, force: true })
-    },
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  try {
+    await addAccounts(program, data)
+    const version = clearbox(program, ['version'], data, '').replace(/^clearbox\s+/i, '')
+    return { name: 'clearbox', version, start: () => start(program, data), remove }
+  } catch (error) {
+    remove()
+    throw error
   }
 }
 

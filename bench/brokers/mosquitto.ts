@@ -28,9 +28,7 @@ export async function prepareMosquitto(): Promise<BrokerUnderTest> {
     name: 'mosquitto',
     version: version[1] ?? 'unknown',
     start: () => start(folder, path),
-    async remove() {
-      rmSync(folder, { recursive: true, force: true })
-    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
 
