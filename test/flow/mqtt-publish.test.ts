@@ -360,3 +360,29 @@ it('refuses a subscription identifier from a client [MQTT-3.3.4-6]', async () =>
     expect(await publisher.ended()).toBe(0x82)
   }
 })
+
+it('what waits for a clean session keeps its order, tells the rest of its life, and is left out when it has expired', async () => {
+  const topic = newTopic()
+  const publisher = await login()
+  const subscriber = await login({ properties: { receiveMaximum: 1 } })
+  await subscriber.subscribe([topic], { subscriptionIdentifier: 300 })
+  const lives = [100, 1, 100, undefined]
+  for (const [i, messageExpiryInterval] of lives.entries()) {
+    const userProperties: [string, string][] = [['n', `${i}`]]
+    const properties = { userProperties, ...(messageExpiryInterval && { messageExpiryInterval }) }
+    await publisher.publish({ topic, payload: `${i}`, qos: 1, properties })
+  }
+  const first = await subscriber.expect('publish')
+  await new Promise((resolve) => setTimeout(resolve, 1100))
+  subscriber.ack(first)
+  const second = await subscriber.expect('publish')
+  subscriber.ack(second)
+  const third = await subscriber.expect('publish')
+  expect([first, second, third].map(({ payload }) => payload)).toEqual(['0', '2', '3'])
+  expect(second.properties).toEqual({
+    messageExpiryInterval: 99,
+    subscriptionIdentifiers: [300],
+    userProperties: [['n', '2']],
+  })
+  expect(third.properties).toEqual({ subscriptionIdentifiers: [300], userProperties: [['n', '3']] })
+})
