@@ -13,6 +13,7 @@ export const floodPerSecond = 25_000
 export const witnessPerSecond = 1000
 export const jamMib = 8
 const unacknowledged = 64
+const settleSeconds = 1
 const jamBytes = 32 * 1024
 const [floodId, jamId] = [0, 1]
 
@@ -71,6 +72,8 @@ export async function flood(broker: RunningBroker, crowd: Crowd, witness: Witnes
   if (options.freezes) {
     target.freeze()
     await jam(crowd, topic)
+    // What the jam itself costs the witness is not in question.
+    await pace(witnessPerSecond, settleSeconds, (count) => witness.publisher.fill(count))
   }
   witness.latency.take()
   await paceBoth(witness, publisher, () => {
