@@ -124,11 +124,23 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (kept) await end(kept)
       return { session: await create(principal, clientId, options, owner), present: false }
     }
-    const { epoch } = await store.open(principal.account, clientId, options.expiryInterval, false)
-    kept.epoch = epoch
-    kept.expiryInterval = options.expiryInterval
-    kept.owner = owner
+    await resume(kept, options, owner)
     return { session: kept, present: true }
+  }
+
+  async function resume(session: Session, { expiryInterval }: OpenOptions, owner: Transport): Promise<void> {
+    // From here on it cannot expire.
+    session.owner = owner
+    try {
+      const { epoch } = await store.open(session.account, session.clientId, expiryInterval, false)
+      session.epoch = epoch
+    } catch (fault) {
+      session.owner = null
+      throw fault
+    }
+    session.expiryInterval = expiryInterval
+    // A write that was under way with the epoch before has changed nothing.
+    session.dirty = true
   }
 
   async function create(
