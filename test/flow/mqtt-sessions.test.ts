@@ -284,6 +284,28 @@ it.each([1, 2, 3, 4, 5, 6])(
   },
 )
 
+it('is taken over again and again while messages come: nothing is lost, and what repeats says DUP [MQTT-3.1.4-3]', async () => {
+  const [id, topic] = [newName(), newName()]
+  let subscriber = await persist(id)
+  await subscriber.subscribe([topic])
+  const sent = numbers(0, 2000)
+  const publishing = publishAll(await publisherOn(), topic, sent)
+  const got: number[] = []
+  let takes = 0
+  while (got.at(-1) !== 1999) {
+    const packet = await subscriber.next()
+    if (packet.kind !== 'publish') continue
+    const n = Number(packet.payload)
+    const last = got.at(-1) ?? -1
+    if (n <= last) expect(packet.dup).toBe(true)
+    else expect(n).toBe(last + 1)
+    if (n > last) got.push(n)
+    subscriber.ack(packet)
+    if (++takes % 150 === 0) subscriber = await persist(id)
+  }
+  await publishing
+})
+
 it('a subscriber that reads slowly gets all of QoS 1 in order while more keeps coming', async () => {
   const [id, topic] = [newName(), newName()]
   const subscriber = await persist(id)
