@@ -5,9 +5,10 @@ import type { Logger } from '../broker/log.ts'
 import { type Store, TransientStoreError } from '../broker/stores.ts'
 import { type Purpose, startEmbedded } from './embedded.ts'
 import type { Endpoint } from './endpoint.ts'
+import { refusalOf } from './external/refusal.ts'
 import { useExternal } from './external.ts'
 import { migrate } from './migrate.ts'
-import { type Database, openDatabase, type Statement } from './postgres.ts'
+import { type Database, openDatabase, type Statement, sqlState } from './postgres.ts'
 import { createAccountStore } from './sql/accounts.ts'
 import { createArchiveStore } from './sql/archive.ts'
 import { createChangeStore } from './sql/changes.ts'
@@ -32,17 +33,20 @@ const PING_TIMEOUT_MS = 5_000
 export async function openStore({ config, logger, purpose }: StoreOptions): Promise<Store> {
   const { url, binDir } = config.database
   const endpoint =
-    url === null ? await startEmbedded({ dataDir: config.dataDir, binDir, logger, purpose }) : await useExternal(url)
+    url === null
+      ? await startEmbedded({ dataDir: config.dataDir, binDir, logger, purpose })
+      : await useExternal({ url, logger, purpose })
   try {
     await migrate(endpoint.config)
   } catch (error) {
     await endpoint.close()
-    throw error instanceof StoreStartError ? error : migrationFault(error)
+    throw error instanceof StoreStartError ? error : migrationFault(error, endpoint)
   }
   return createStore(endpoint, openDatabase(endpoint, logger))
 }
 
-function migrationFault(error: unknown): StoreStartError {
+function migrationFault(error: unknown, { config }: Endpoint): StoreStartError {
+  if (sqlState(error) === '42501') return refusalOf(error, config)
   const reason = error instanceof Error ? error.message : String(error)
   return new StoreStartError(`The database cannot be brought up to date: ${reason}`, { cause: error })
 }

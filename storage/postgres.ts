@@ -49,7 +49,7 @@ export function openDatabase(endpoint: Endpoint, logger: Logger): Database {
     query: (statement, values) => guarded(check, () => pool.query({ ...statement, values: [...values] })),
     pipelined(work) {
       const options = work === 'joins batches' ? BATCHES : BY_INDEX
-      const pipeline = createPipeline(check, { ...config, options })
+      const pipeline = createPipeline(check, { ...config, options: joined(endpoint.config.options, options) })
       pipelines.push(pipeline)
       return pipeline
     },
@@ -65,13 +65,18 @@ export function connectionConfig(config: ClientConfig): ClientConfig {
   return {
     ...config,
     application_name: 'clearbox',
-    options: BY_INDEX,
+    options: joined(config.options, BY_INDEX),
     types: { getTypeParser },
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     query_timeout: SILENCE_TIMEOUT_MS,
     keepAlive: true,
   }
+}
+
+/** Ours come last, and so win over those of the URL. */
+function joined(given: string | undefined, own: string): string {
+  return given === undefined ? own : `${given} ${own}`
 }
 
 /** bigint as Number: ids, positions and milliseconds stay far below 2^53. */

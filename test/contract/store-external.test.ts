@@ -14,13 +14,19 @@ describe.each(storeKinds)('a database by its URL, on $name', ({ create }) => {
 
   const urlOf = (database: string) => {
     const host = encodeURIComponent(db.config.host ?? '')
-    return `postgres://${db.config.user}@${host}:${db.config.port}/${database}`
+    const login = [db.config.user, ...(db.config.password ? [encodeURIComponent(String(db.config.password))] : [])]
+    return `postgres://${login.join(':')}@${host}:${db.config.port}/${database}`
   }
 
   it('is brought up to date, keeps what it was told, and is left running', async () => {
     await db.sql('CREATE DATABASE other')
-    const [one, two] = await Promise.all([openExternalStore(urlOf('other')), openExternalStore(urlOf('other'))])
+    const [one, two] = await Promise.all([
+      openExternalStore(urlOf('other')),
+      openExternalStore(urlOf('other'), 'tool'),
+      openExternalStore(urlOf('other'), 'tool').then((store) => store.close()),
+    ])
     const { name } = await someAccount(one)
+    await expect(openExternalStore(urlOf('other'))).rejects.toThrow('Another ClearBox runs on the database other')
     await one.close()
     expect(await two.accounts.byName(name)).not.toBeNull()
     await two.close()

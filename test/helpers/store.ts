@@ -1,26 +1,19 @@
 // A store on a scratch data folder, with its own embedded database: one per test file.
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, type ClientConfig } from 'pg'
 import { createLogger } from '../../broker/log.ts'
 import type { Account, Appending, Store } from '../../broker/stores.ts'
 import type { Verifiers } from '../../broker/types.ts'
 import { createUuid } from '../../broker/uuid.ts'
+import { readDatabaseUrl } from '../../storage/database-url.ts'
 import { clientConfig } from '../../storage/embedded/attach.ts'
 import { readClaim } from '../../storage/embedded/postmaster.ts'
 import { openStore } from '../../storage/index.ts'
 import { connectionConfig } from '../../storage/postgres.ts'
+import { type ScratchFolder, scratchFolder } from './scratch-folder.ts'
 
-export type ScratchFolder = Readonly<{ path: string; remove: () => Promise<void> }>
-
-/** A folder that is made anew; everybody may pass through it, so that root's database can run as `nobody`. */
-export async function scratchFolder(): Promise<ScratchFolder> {
-  const path = await mkdtemp(join(tmpdir(), 'clearbox-test-'))
-  await chmod(path, 0o711)
-  return { path, remove: () => rm(path, { recursive: true, force: true }) }
-}
+export { type ScratchFolder, scratchFolder }
 
 export type ScratchStore = Readonly<{
   store: Store
@@ -52,9 +45,9 @@ export function openEmbeddedStore(
 }
 
 /** A store on a server that is not ours to start. */
-export function openExternalStore(url: string): Promise<Store> {
+export function openExternalStore(url: string, purpose: 'broker' | 'tool' = 'broker'): Promise<Store> {
   const config = { dataDir: '/nonexistent', database: { url, binDir: null } }
-  return openStore({ config, logger: createLogger('silent'), purpose: 'broker' })
+  return openStore({ config, logger: createLogger('silent'), purpose })
 }
 
 /** A database that a contract suite has to itself. */
@@ -72,11 +65,50 @@ type StoreKind = Readonly<{ name: string; create: () => Promise<StoreUnderTest> 
 
 const otherBinaries = process.env.CLEARBOX_TEST_BIN_DIR
 
-/** Each contract suite runs on each of these. */
-export const storeKinds: readonly StoreKind[] = [
+const embeddedKinds: readonly StoreKind[] = [
   { name: 'embedded', create: () => embeddedUnderTest(null) },
   ...(otherBinaries ? [{ name: otherBinaries, create: () => embeddedUnderTest(otherBinaries) }] : []),
 ]
+
+/** Each contract suite runs on each of these; test/outside/postgres-store.test.ts runs them on a server of others. */
+export const storeKinds: readonly StoreKind[] = process.env.CLEARBOX_TEST_DATABASE_URL
+  ? [{ name: 'a PostgreSQL server', create: () => externalUnderTest(process.env.CLEARBOX_TEST_DATABASE_URL ?? '') }]
+  : embeddedKinds
+
+/** A new database beside the one that the URL names. */
+async function externalUnderTest(serverUrl: string): Promise<StoreUnderTest> {
+  const name = `test_${randomBytes(6).toString('hex')}`
+  await asAdmin(serverUrl, `CREATE DATABASE ${name}`)
+  const url = Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href
+  const store = await openExternalStore(url)
+  const opened: Store[] = []
+  const config = connectionConfig(readDatabaseUrl(url))
+  const client = new Client(config)
+  await client.connect()
+  return {
+    store,
+    async open() {
+      const other = await openExternalStore(url, 'tool')
+      opened.push(other)
+      return other
+    },
+    sql: async <Row extends object>(text: string, values: readonly unknown[] = []) =>
+      (await client.query<Row>(text, [...values])).rows,
+    config,
+    async close() {
+      await client.end()
+      for (const other of [...opened, store]) await other.close()
+      await asAdmin(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`)
+    },
+  }
+}
+
+async function asAdmin(url: string, statement: string): Promise<void> {
+  const client = new Client(url)
+  await client.connect()
+  await client.query(statement)
+  await client.end()
+}
 
 async function embeddedUnderTest(binDir: string | null): Promise<StoreUnderTest> {
   const scratch = await openScratchStore(binDir)
