@@ -47,6 +47,10 @@ export function createMessageLog({ archive, directory, contentOfXml, logger }: M
   })
 
   function settle(item: LogItem, outcome: Appended | Error | undefined): void {
+    if (outcome instanceof BrokerError) {
+      item.sink.settle(item.token, outcome)
+      return
+    }
     if (outcome === undefined || outcome instanceof Error) {
       logger.error({ err: outcome, id: item.id }, 'a message cannot be stored')
       item.sink.settle(item.token, new BrokerError('bad-payload', 'The message cannot be stored.', { cause: outcome }))
@@ -93,7 +97,7 @@ export function admit({ id, message, to }: Pick<LogItem, 'id' | 'message' | 'to'
 }
 
 function toAppending({ id, message, to }: LogItem): Appending {
-  const { kind, from, device, toResource, oid, xid, content, body } = message
+  const { kind, from, device, toResource, oid, strictOid = false, xid, content, body } = message
   return {
     id,
     kind,
@@ -102,6 +106,7 @@ function toAppending({ id, message, to }: LogItem): Appending {
     device,
     toResource,
     oid,
+    strictOid,
     hash: oid === null ? null : hashOf(to.id, kind, body),
     xid,
     ref: content.ref ?? null,

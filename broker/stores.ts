@@ -31,6 +31,8 @@ export type Appending = Readonly<{
   device: string | null
   toResource: string | null
   oid: string | null
+  /** Refused with BrokerError `key-reused` when its sender used the oid with other content within 7 days. */
+  strictOid?: boolean
   /** SHA-256 of receiver + kind + content; null when there is no oid. */
   hash: Buffer | null
   xid: string | null
@@ -73,7 +75,8 @@ export type ArchiveRow = Readonly<{
 export interface ArchiveStore {
   /**
    * Appends one batch as one statement (DESIGN §5): repeats answered with the first id, `seq` without holes, `ts` never
-   * backwards within an owner. The result has the batch's order; an Error stands for a message that can never be stored.
+   * backwards within an owner. The result has the batch's order; an Error stands for a message that can never be stored,
+   * a BrokerError for one that is refused.
    * Safe to repeat with the same ids when the outcome of an earlier try is unknown. @throws TransientStoreError when the
    * whole batch may be repeated as it is
    */

@@ -68,6 +68,8 @@ export type Message = Readonly<{
   toResource: string | null
   /** Idempotency key that the sender chose as such, else null. */
   oid: string | null
+  /** The key is refused when it was used with other content before (REST); else that is a new message. */
+  strictOid?: boolean
   /** The XMPP `id` attribute, for references only. */
   xid: string | null
   content: Content

@@ -31,7 +31,7 @@ const body = contentSchema.extend({
 const headers = z.object({ 'idempotency-key': oidSchema.exactOptional() })
 const answer = z.object({ id: z.string(), ts: z.string() })
 
-/** POST /v1/messages: 201 means stored. A repeat with the same Idempotency-Key gets the first answer again. */
+/** POST /v1/messages: 201 means stored. A repeat with the same Idempotency-Key gets the first answer again; other content, 422. */
 export function messages(app: App, { admission, pressure, bearer, domain, receiptTimeoutMs }: Deps): void {
   const schema = { body, headers, response: { 201: answer } }
   app.post('/v1/messages', { onRequest: bearer, schema }, async (request, reply) => {
@@ -58,7 +58,10 @@ function toMessage(
   const key = keyHeader?.replace(/^"(.+)"$/, '$1') ?? oid ?? null
   if (oid !== undefined && key !== oid) throw fieldError('#/oid', 'must be the same as Idempotency-Key')
   const from = { id: principal.account, name: principal.name, address: `${principal.name}@${domain}` }
-  const message = draftMessage({ kind, oid: key, content }, { from, device: null, to: receiver })
+  const message: Message = {
+    ...draftMessage({ kind, oid: key, content }, { from, device: null, to: receiver }),
+    strictOid: key !== null,
+  }
   if (Buffer.byteLength(message.body.text) > maxChatBytes) throw new BrokerError('too-large')
   return message
 }

@@ -1,11 +1,16 @@
 // The append of one batch of chat messages: one statement, one transaction (DESIGN §5).
 // Hot path: measured by the batches of 10, 100 and 1000 in docs/decisions/0003-one-sql-dialect.md.
+import { BrokerError } from '../../broker/errors.ts'
 import { type Appended, type Appending, TransientStoreError } from '../../broker/stores.ts'
 import { type Connection, type Statement, sqlState } from '../postgres.ts'
 
 /*
  * e  the batch, in order of arrival
- * k  claims the keys in sorted order; a repeat gets the first id back, also from a writer that commits meanwhile
+ * q  claims the keys that may not come with other content, for their first content, in sorted order; a writer that
+ *    commits meanwhile is waited for and seen
+ * r  the batch with those refused whose key was claimed for, or used with, other content (a key that is used without a
+ *    claim at this very moment is not seen yet). What is a repeat itself is none of them
+ * k  claims key and content in sorted order; a repeat gets the first id back, also from a writer that commits meanwhile
  * f  each with its first id: its own, unless it is a repeat
  * p  one row per owner and new message; a message to oneself has one
  * o  locks the owners in order of id, and so after all keys: no two batches wait for each other. Under READ COMMITTED
@@ -17,18 +22,34 @@ const APPEND: Statement = {
   name: 'archive-append',
   text: `WITH
   e AS MATERIALIZED (
-    SELECT e.*, sha256(convert_to(oid, 'UTF8') || hash) AS key
+    SELECT e.*, sha256(convert_to(e.oid, 'UTF8')) AS chosen, sha256(convert_to(e.oid, 'UTF8') || hash) AS key
     FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[]) WITH ORDINALITY
-      AS e(id, kind, sender, receiver, device, to_resource, oid, hash, xid, ref, format, body, text, ttl, n)),
+                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::boolean[]) WITH ORDINALITY
+      AS e(id, kind, sender, receiver, device, to_resource, oid, hash, xid, ref, format, body, text, ttl, strict, n)),
+  q AS (
+    INSERT INTO oid_claims AS w (sender, oid, key, at)
+    SELECT DISTINCT ON (sender, chosen) sender, chosen, key, now() FROM e WHERE strict AND key IS NOT NULL
+    ORDER BY sender, chosen, n
+    ON CONFLICT (sender, oid) DO UPDATE
+      SET key = CASE WHEN w.at < now() - interval '7 days' THEN excluded.key ELSE w.key END,
+          at = CASE WHEN w.at < now() - interval '7 days' THEN excluded.at ELSE w.at END
+    RETURNING w.sender, w.oid, w.key),
+  r AS MATERIALIZED (
+    SELECT e.*, q.key IS NOT NULL AND e.strict AND u.same IS NOT TRUE AND (q.key <> e.key OR u.other) AS refused
+    FROM e LEFT JOIN q ON q.sender = e.sender AND q.oid = e.chosen
+    CROSS JOIN LATERAL (SELECT bool_or(w.key = e.key) AS same, coalesce(bool_or(w.key <> e.key), false) AS other
+                        FROM oids AS w WHERE q.key IS NOT NULL AND w.sender = e.sender AND w.oid = e.chosen
+                          AND w.at >= now() - interval '7 days') AS u),
   k AS (
-    INSERT INTO oids AS w (sender, key, message, at)
-    SELECT DISTINCT ON (sender, key) sender, key, id, now() FROM e WHERE key IS NOT NULL ORDER BY sender, key, n
-    ON CONFLICT (sender, key) DO UPDATE
+    INSERT INTO oids AS w (sender, oid, key, message, at)
+    SELECT DISTINCT ON (sender, chosen, key) sender, chosen, key, id, now() FROM r WHERE key IS NOT NULL AND NOT refused
+    ORDER BY sender, chosen, key, n
+    ON CONFLICT (sender, oid, key) DO UPDATE
       SET message = CASE WHEN w.at < now() - interval '7 days' THEN excluded.message ELSE w.message END,
           at = CASE WHEN w.at < now() - interval '7 days' THEN excluded.at ELSE w.at END
     RETURNING w.sender, w.key, w.message),
-  f AS MATERIALIZED (SELECT e.*, coalesce(k.message, e.id) AS first FROM e LEFT JOIN k USING (sender, key)),
+  f AS MATERIALIZED (
+    SELECT r.*, CASE WHEN NOT refused THEN coalesce(k.message, r.id) END AS first FROM r LEFT JOIN k USING (sender, key)),
   p AS MATERIALIZED (
     SELECT x.*, row_number() OVER (PARTITION BY owner ORDER BY n) AS rank
     FROM (SELECT sender AS owner, receiver AS peer, id, n FROM f WHERE first = id
@@ -71,7 +92,8 @@ const TIMES: Statement = {
 }
 
 type Position = Readonly<{ owner: number; seq: number }>
-type AppendRow = Readonly<{ n: number; first: string; ts: number; owner: number | null; seq: number | null }>
+/** `first` null: the key was used with other content. */
+type AppendRow = Readonly<{ n: number; first: string | null; ts: number; owner: number | null; seq: number | null }>
 type Outcome = Appended | Error
 
 /** One Appended or Error per message, in the batch's order. @throws TransientStoreError */
@@ -90,18 +112,26 @@ export async function appendBatch(db: Connection, batch: readonly Appending[]): 
   }
 }
 
-async function appendAll(db: Connection, batch: readonly Appending[]): Promise<readonly Appended[]> {
+async function appendAll(db: Connection, batch: readonly Appending[]): Promise<readonly Outcome[]> {
   const rows = await db.query<AppendRow>(APPEND, columns(batch))
   const outcomes = batch.map(({ id }) => ({ id, ts: 0, positions: [] as Position[] }))
+  const refused = new Set<number>()
   for (const { n, first, ts, owner, seq } of rows) {
     const outcome = outcomes[n - 1]
-    if (outcome === undefined) continue
+    if (first === null) refused.add(n - 1)
+    if (outcome === undefined || first === null) continue
     outcome.id = first
     outcome.ts = ts
     if (owner !== null && seq !== null) outcome.positions.push({ owner, seq })
   }
-  const appended = outcomes.map((outcome) => ({ ...outcome, repeated: outcome.positions.length === 0 }))
-  return appended.some((outcome) => outcome.repeated) ? withFirstTimes(db, appended) : appended
+  const appended = outcomes.map((outcome, i) => ({
+    ...outcome,
+    repeated: outcome.positions.length === 0 && !refused.has(i),
+  }))
+  const timed = appended.some((outcome) => outcome.repeated) ? await withFirstTimes(db, appended) : appended
+  return refused.size === 0
+    ? timed
+    : timed.map((outcome, i) => (refused.has(i) ? new BrokerError('key-reused') : outcome))
 }
 
 /** A repeat has the time of the first one, which may have been committed after our statement began. */
@@ -149,5 +179,6 @@ function columns(batch: readonly Appending[]): readonly unknown[][] {
     batch.map((message) => message.body.text),
     batch.map((message) => message.text),
     batch.map((message) => message.ttl),
+    batch.map((message) => message.strictOid === true),
   ]
 }
