@@ -15,14 +15,14 @@ import type { Scenario } from './scenarios/scenario.ts'
 const prepare = { clearbox: prepareClearbox, mosquitto: prepareMosquitto } as const
 const reportFile = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
 
-async function bench(options: Options, command: string): Promise<void> {
+async function bench(options: Options): Promise<void> {
   const chosen = chooseScenarios(options.only)
   pinGenerator()
   const brokers: BrokerUnderTest[] = []
   try {
     for (const name of options.brokers) brokers.push(await prepare[name](options.program))
     const { runs, failed } = await runAll(chosen, brokers, options)
-    report(chosen, runs, { ...options, write: options.write && !failed }, heading(brokers, options, command))
+    report(chosen, runs, { ...options, write: options.write && !failed }, heading(brokers, options))
     if (failed) throw new Error('not every run came to its end, so the report was not written')
   } finally {
     for (const broker of brokers) broker.remove()
@@ -74,7 +74,8 @@ async function runOne(scenario: Scenario, broker: BrokerUnderTest, seconds: numb
   }
 }
 
-function heading(brokers: readonly BrokerUnderTest[], { rounds, seconds }: Options, command: string): Heading {
+function heading(brokers: readonly BrokerUnderTest[], { rounds, seconds }: Options): Heading {
+  const command = `npm run bench -- --rounds ${rounds} --seconds ${seconds}`
   const versions = brokers.map(({ name, version }) => `${name === 'clearbox' ? 'ClearBox' : 'Mosquitto'} ${version}`)
   return { date: new Date().toISOString().slice(0, 10), command, rounds, seconds, facts: machineFacts(versions) }
 }
@@ -90,7 +91,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 try {
   const args = process.argv.slice(2)
   if (args.includes('--help')) process.stdout.write(`${usage}\n`)
-  else await bench(parseOptions(args), ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '))
+  else await bench(parseOptions(args))
 } catch (error) {
   process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = 1
