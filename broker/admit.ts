@@ -35,7 +35,6 @@ export function createAdmission({ directory, log, quota, live, counters }: Admis
     }
     const id = createUuid()
     if (message.stored) {
-      counters.chatAdmitted++
       log.append({ id, message, to, sink, token })
       return
     }

@@ -56,7 +56,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const auth = await createAuthenticator({ ...store, domain, jwtSecret: config.auth.jwtSecret, counters, logger })
 
   const directory = createDirectory(store.accounts, domain)
-  const log = createMessageLog({ archive: store.archive, directory, contentOfXml, logger })
+  const log = createMessageLog({ archive: store.archive, directory, contentOfXml, counters, logger })
   const followers = createFollowers({ log, positions: store.archive, logReaders: limits.logReaders, logger })
   const quota = createQuota(config.quota)
   const admission = createAdmission({ directory, log, quota, live: followers.live, counters })

@@ -4,6 +4,7 @@ import { type Batcher, createBatcher } from './batcher.ts'
 import type { Directory } from './directory.ts'
 import { BrokerError } from './errors.ts'
 import type { Logger } from './log.ts'
+import type { Counters } from './metrics.ts'
 import type { Appended, Appending, ArchiveRow, ArchiveStore } from './stores.ts'
 import type { Admitted, Body, Content, LogEntry, Message, Party, ReceiptSink } from './types.ts'
 
@@ -26,10 +27,11 @@ export type MessageLogDeps = Readonly<{
   directory: Directory
   /** Derives the content of a stored XMPP body. */
   contentOfXml: (xml: string) => Content
+  counters: Pick<Counters, 'chatAdmitted' | 'chatRepeated'>
   logger: Logger
 }>
 
-export function createMessageLog({ archive, directory, contentOfXml, logger }: MessageLogDeps): MessageLog {
+export function createMessageLog({ archive, directory, contentOfXml, counters, logger }: MessageLogDeps): MessageLog {
   const listeners: ((entry: LogEntry) => void)[] = []
 
   const batcher = createBatcher<LogItem>({
@@ -57,7 +59,11 @@ export function createMessageLog({ archive, directory, contentOfXml, logger }: M
       return
     }
     item.sink.settle(item.token, { id: outcome.id, ts: outcome.ts, repeated: outcome.repeated })
-    if (outcome.repeated) return
+    if (outcome.repeated) {
+      counters.chatRepeated++
+      return
+    }
+    counters.chatAdmitted++
     const message = admit(item, outcome.ts)
     for (const { owner, seq } of outcome.positions) {
       for (const listener of listeners) listener({ owner, seq, late: false, message })

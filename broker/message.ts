@@ -27,8 +27,19 @@ const kinds = new Set<string>([
 /** PostgreSQL keeps no NUL, and no client can show one. */
 const text = z.string().refine((value) => !value.includes('\0'), 'must not contain U+0000')
 const word = text.max(1024)
-/** `data` is any JSON; a NUL inside would be refused by the store. */
-const json = z.unknown().refine((value) => !JSON.stringify(value)?.includes('\\u0000'), 'must not contain U+0000')
+const maxDepth = 64
+
+/** `data` is any JSON that the store and other parsers can take: no NUL in a string or name, and not nested without end. */
+function isStorableJson(value: unknown, depth = 0): boolean {
+  if (typeof value === 'string') return !value.includes('\0')
+  if (typeof value !== 'object' || value === null) return true
+  if (depth === maxDepth) return false
+  return Object.entries(value).every(([name, field]) => !name.includes('\0') && isStorableJson(field, depth + 1))
+}
+
+const json = z
+  .unknown()
+  .refine((value) => isStorableJson(value), `must not contain U+0000 or be nested more than ${maxDepth} deep`)
 
 export const mediaSchema = z.strictObject({
   url: word.min(1),

@@ -65,7 +65,7 @@ export class Connection implements Transport {
     this.host = host
     this.onClose = onClose
     this.input = new Input(host.limits.maxPacketBytes, (buffer, start) => this.takePacket(buffer, start))
-    this.output = new Output(socket, host.flusher, () => this.onDrained())
+    this.output = new Output(socket, host, () => this.onDrained())
     socket.on('data', (chunk: Buffer) => this.onData(chunk))
     socket.on('end', () => this.socket.end())
     // The reason comes with 'close'.
@@ -202,7 +202,7 @@ export class Connection implements Transport {
       }
       case packetType.UNSUBSCRIBE: {
         const packet = readUnsubscribe(buffer, bodyStart, bodyEnd, this.level)
-        return this.during((accepted) => unsubscribe(this.host, accepted, this.level, packet))
+        return this.during((accepted, replay) => unsubscribe(this.host, accepted, this.level, packet, replay))
       }
       case packetType.DISCONNECT:
         this.takeDisconnect(buffer)

@@ -1,5 +1,6 @@
 // Hot path (bench: p2p, fan-out): a connection's output, collected and written once per turn of the event loop.
 import type { Socket } from 'node:net'
+import type { Counters } from '../metrics.ts'
 import type { Wire } from '../publication.ts'
 
 const blockSizes = [2 * 1024, 16 * 1024] as const
@@ -39,6 +40,8 @@ export function createFlusher(): Flusher {
 
 type Written = Readonly<{ block: Buffer | null; bytes: number }>
 
+export type OutputDeps = Readonly<{ flusher: Flusher; counters: Pick<Counters, 'mqttBytesSent'> }>
+
 export class Output {
   /** Bytes that the socket has not taken. */
   pendingBytes = 0
@@ -46,6 +49,7 @@ export class Output {
   drainedBytes = 0
   private readonly socket: Socket
   private readonly flusher: Flusher
+  private readonly counters: OutputDeps['counters']
   private readonly onDrained: () => void
   private block: Buffer | null = null
   private at = 0
@@ -55,9 +59,10 @@ export class Output {
   private readonly onWritten = (): void => this.release()
 
   /** `onDrained` is called each time that the socket has taken something. */
-  constructor(socket: Socket, flusher: Flusher, onDrained: () => void) {
+  constructor(socket: Socket, { flusher, counters }: OutputDeps, onDrained: () => void) {
     this.socket = socket
     this.flusher = flusher
+    this.counters = counters
     this.onDrained = onDrained
   }
 
@@ -150,6 +155,7 @@ export class Output {
     if (first.block !== null) giveBack(first.block)
     this.pendingBytes -= first.bytes
     this.drainedBytes += first.bytes
+    this.counters.mqttBytesSent += first.bytes
     this.onDrained()
   }
 }

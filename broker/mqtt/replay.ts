@@ -6,14 +6,14 @@ import type { Session } from '../session.ts'
 import type { Retained } from '../stores.ts'
 import { looseTopic } from '../topic-table.ts'
 
-type Replayed = Readonly<{ messages: IterableIterator<Retained>; options: SubscriptionOptions }>
+type Replayed = Readonly<{ filter: string; messages: IterableIterator<Retained>; options: SubscriptionOptions }>
 
 /** A retained message has no place in a queue: its acknowledgement only frees the window. */
 const nowhere: Origin = { acknowledged: () => undefined }
 
 export class Replay {
   private readonly session: Session
-  private readonly waiting: Replayed[] = []
+  private waiting: Replayed[] = []
   /** Read, and met a session without room. */
   private next: Retained | null = null
 
@@ -21,9 +21,15 @@ export class Replay {
     this.session = session
   }
 
-  add(messages: IterableIterator<Retained>, options: SubscriptionOptions): void {
-    this.waiting.push({ messages, options })
+  add(filter: string, messages: IterableIterator<Retained>, options: SubscriptionOptions): void {
+    this.waiting.push({ filter, messages, options })
     this.pump()
+  }
+
+  /** The subscription is gone: what was not sent stays unsent. */
+  remove(filter: string): void {
+    if (this.waiting[0]?.filter === filter) this.next = null
+    this.waiting = this.waiting.filter((replayed) => replayed.filter !== filter)
   }
 
   /** Sends until all is sent or the session has no room; then its next `onRoom` calls again. */

@@ -105,7 +105,7 @@ function replayRetained(host: Host, granted: readonly Asked[], replay: Replay): 
     const { filter, retainHandling } = subscription
     // [MQTT-3.3.1-9] .. [MQTT-3.3.1-11]
     const isWanted = kind.kind === 'plain' && (retainHandling === 0 || (retainHandling === 1 && isNew))
-    if (isWanted) replay.add(host.retained.match(filter), options)
+    if (isWanted) replay.add(filter, host.retained.match(filter), options)
   }
 }
 
@@ -114,6 +114,7 @@ export async function unsubscribe(
   { session }: Accepted,
   level: Level,
   packet: Unsubscribe,
+  replay: Replay,
 ): Promise<Answered> {
   const known = packet.filters.map(
     (filter) => session.subscriptions.has(filter) || session.streams?.has(filter) === true,
@@ -126,6 +127,7 @@ export async function unsubscribe(
   for (const filter of packet.filters) {
     host.sessions.unsubscribe(session, filter)
     session.streams?.remove(filter)
+    replay.remove(filter)
   }
   const codes = known.map((was) => (was ? 0 : noSubscriptionExisted))
   return { answer: writeUnsuback(level, packet.packetId, codes), after: () => undefined }
