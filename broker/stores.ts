@@ -210,6 +210,53 @@ export interface ChangeStore {
   since(subject: 'accounts', n: number): Promise<readonly Change[]>
 }
 
+/** One contact of an account, and how far either may see the other's presence (RFC 6121 §2.1). */
+export type RosterItem = Readonly<{
+  /** Canonical bare address. */
+  address: string
+  /** The contact's account; null: none of this server. */
+  contact: number | null
+  /** '': none. */
+  name: string
+  groups: readonly string[]
+  subscription: 'none' | 'to' | 'from' | 'both'
+  /** The owner has asked, and waits for the answer ("pending out"). */
+  ask: boolean
+  /** The contact asks ("pending in"): children of its `<presence>` as XML. Null: it does not. */
+  request: string | null
+  /** A request of the contact is granted without asking. */
+  approved: boolean
+  /** False: only known for the contact's request; no client is shown it. */
+  listed: boolean
+}>
+
+/** `version` is raised by every change of an item. */
+export type Roster = Readonly<{ version: number; items: readonly RosterItem[] }>
+
+/** One end of a subscription: the owner of the item, and whom the item is about. */
+export type RosterEnd = Readonly<{ owner: number; address: string; contact: number | null }>
+
+/** Both ends of a subscription. Null: there is no item, or no account at that end. */
+export type RosterPair = Readonly<{ own: RosterItem | null; theirs: RosterItem | null }>
+
+export type RosterChanged = Readonly<{
+  before: RosterPair
+  after: RosterPair
+  /** Of the rosters afterwards; `theirs` is 0 when there is no account at that end. */
+  versions: Readonly<{ own: number; theirs: number }>
+}>
+
+/** Contacts. Changes of one roster wait for each other, whoever makes them. */
+export interface RosterStore {
+  /** Items in the order of their addresses. */
+  read(owner: number): Promise<Roster>
+  /**
+   * Both ends in one transaction. `decide` sees what is stored and answers what is to be stored, null for no item; an item
+   * that it answers as it was is not written. It must be pure.
+   */
+  change(own: RosterEnd, theirs: RosterEnd | null, decide: (pair: RosterPair) => RosterPair): Promise<RosterChanged>
+}
+
 /** Random keys of this installation, made once and kept. */
 export interface SecretStore {
   getOrCreate(name: string, bytes: number): Promise<Buffer>
@@ -220,6 +267,7 @@ export interface Store {
   readonly archive: ArchiveStore
   readonly sessions: SessionStore
   readonly queues: QueueStore
+  readonly rosters: RosterStore
   readonly changes: ChangeStore
   readonly secrets: SecretStore
   /** Rejects when the database does not answer in time. */

@@ -14,6 +14,7 @@ import { createArchiveStore } from './sql/archive.ts'
 import { createChangeStore } from './sql/changes.ts'
 import { createQueueRemoval } from './sql/queue-removal.ts'
 import { createQueueStore } from './sql/queues.ts'
+import { createRosterStore } from './sql/roster.ts'
 import { createSecretStore } from './sql/secrets.ts'
 import { createSessionStore } from './sql/sessions.ts'
 import { StoreStartError } from './start-error.ts'
@@ -59,6 +60,7 @@ function createStore(endpoint: Endpoint, db: Database): Store {
     archive: createArchiveStore(db, db.pipelined('joins batches')),
     sessions: createSessionStore(db, removal),
     queues: createQueueStore(db, db.pipelined(), removal),
+    rosters: createRosterStore(db),
     changes: createChangeStore(db),
     secrets: createSecretStore(db),
     async ping() {
