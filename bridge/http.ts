@@ -1,30 +1,40 @@
 // The HTTP border: REST, health and metrics.
+
 import { METHODS } from 'node:http'
 import type { Socket } from 'node:net'
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Config } from '../broker/config.ts'
 import { BrokerError } from '../broker/errors.ts'
+import type { Events } from '../broker/happening.ts'
 import type { Logger } from '../broker/log.ts'
 import type { Metrics } from '../broker/metrics.ts'
-import type { Adapter, Admission, Authenticator, Listening } from '../broker/types.ts'
+import type { AuditStore } from '../broker/stores.ts'
+import type { Adapter, Admission, Authenticator, Listening, PlainPublisher } from '../broker/types.ts'
 import type { App } from './app.ts'
 import { createBearer } from './bearer.ts'
+import { openapi } from './openapi.ts'
 import { createErrorHandler, ofStatus, sendProblem, toProblem } from './problem.ts'
+import { protection } from './protection.ts'
+import { audit } from './routes/audit.ts'
 import { type Health, health } from './routes/health.ts'
 import { history, type LookUp, type ReadHistory } from './routes/history.ts'
-import { login } from './routes/login.ts'
+import { logins } from './routes/logins.ts'
 import { messages } from './routes/messages.ts'
 import { metrics } from './routes/metrics.ts'
+import { publish } from './routes/publish.ts'
 
 export type HttpDeps = Readonly<{
-  config: Pick<Config, 'bind' | 'domain' | 'http'>
+  config: Pick<Config, 'bind' | 'domain' | 'http' | 'tls'>
   auth: Authenticator
   admission: Admission
   /** Of the database (DESIGN §9). */
   pressure: Readonly<{ isFull(): boolean }>
   readHistory: ReadHistory
   lookUp: LookUp
+  publisher: PlainPublisher
+  events: Events
+  audit: Pick<AuditStore, 'read'>
   health: Health
   metrics: Pick<Metrics, 'registry'>
   logger: Logger
@@ -44,12 +54,9 @@ const stopDeadlineMs = 5000
 export function createHttp(deps: HttpDeps): Adapter {
   const { config, logger } = deps
   const app = createApp(logger)
-  const bearer = createBearer(app, deps.auth)
-  login(app, deps)
-  messages(app, { ...deps, bearer, domain: config.domain, receiptTimeoutMs: deps.receiptTimeoutMs ?? 15_000 })
-  history(app, { ...deps, bearer, domain: config.domain })
-  health(app, deps)
-  metrics(app, { ...deps, bearer })
+  protection(app, { ratePerAddress: config.http.ratePerAddress, hasOwnCertificate: config.tls.cert !== null })
+  openapi(app)
+  app.register(async (scope: App) => routes(scope, deps))
   const drain = createDrain(app)
   let stopping: Promise<void> | null = null
 
@@ -66,6 +73,19 @@ export function createHttp(deps: HttpDeps): Adapter {
       return stopping
     },
   }
+}
+
+function routes(app: App, deps: HttpDeps): void {
+  const { config, auth, receiptTimeoutMs = 15_000 } = deps
+  const bearer = createBearer(app, { auth, ratePerAccount: config.http.ratePerAccount })
+  const shared = { ...deps, bearer, domain: config.domain, receiptTimeoutMs }
+  logins(app, shared)
+  messages(app, shared)
+  history(app, shared)
+  publish(app, shared)
+  audit(app, shared)
+  health(app, deps)
+  metrics(app, shared)
 }
 
 function portOf(app: App): number | null {
@@ -97,7 +117,7 @@ function createApp(logger: Logger): App {
   )
   app.setNotFoundHandler((request, reply) => answerUnknown(app, request, reply))
   app.addHook('onRequest', async (_request, reply) => {
-    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+    reply.header('cache-control', 'no-store')
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions, ip } = request

@@ -99,6 +99,12 @@ export function createErrorHandler(report: (fault: unknown, request: FastifyRequ
   return (fault: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const problem = toProblem(fault)
     if (problem.status === 500) report(fault, request)
-    return sendProblem(reply, problem, fault instanceof ProblemError ? fault.retryAfterSeconds : null)
+    return sendProblem(reply, problem, retryAfterOf(fault))
   }
+}
+
+function retryAfterOf(fault: unknown): number | null {
+  if (fault instanceof ProblemError) return fault.retryAfterSeconds
+  const retryAfterMs = fault instanceof BrokerError ? fault.retryAfterMs : null
+  return retryAfterMs === null ? null : Math.ceil(retryAfterMs / 1000)
 }

@@ -1,15 +1,17 @@
 // Credentials → Principal, for all borders.
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+
 import { toAccountName } from './account-name.ts'
-import { createGate } from './auth/gate.ts'
 import { createLiveAccounts, type Entry, type LiveAccounts } from './auth/live-accounts.ts'
-import { falseVerifiers, matchesVerifiers, preparePassword } from './auth/scram.ts'
-import { createTokens } from './auth/tokens.ts'
+import type { LoginGuard } from './auth/login-guard.ts'
+import { createLogins, type Logins } from './auth/logins.ts'
+import { createPasswordCheck } from './auth/password-check.ts'
+import { falseVerifiers, preparePassword } from './auth/scram.ts'
+import { createTokens, type Tokens } from './auth/tokens.ts'
 import { BrokerError } from './errors.ts'
+import type { Events } from './happening.ts'
 import type { Logger } from './log.ts'
-import type { Counters } from './metrics.ts'
-import type { AccountStore, ChangeStore, SecretStore } from './stores.ts'
-import type { Authenticator, Principal } from './types.ts'
+import type { AccountStore, ChangeStore, RefreshTokenStore, SecretStore } from './stores.ts'
+import type { Authenticator, Login, Origin, Principal } from './types.ts'
 
 /** An MQTT client without a user name, where that is allowed. */
 export const anonymous: Principal = Object.freeze({ account: 0, name: '', role: 'user', plainTopics: 'all', epoch: 0 })
@@ -17,6 +19,8 @@ export const anonymous: Principal = Object.freeze({ account: 0, name: '', role: 
 export interface RunningAuthenticator extends Authenticator {
   /** Takes over changes of accounts now instead of within a second; for who has just made one. */
   refresh(): Promise<void>
+  /** Forgets and removes logins that are long over; now and then. */
+  sweep(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -24,38 +28,54 @@ type Deps = Readonly<{
   accounts: AccountStore
   changes: ChangeStore
   secrets: SecretStore
+  refreshTokens: RefreshTokenStore
   domain: string
   /** Null: this installation's own. */
   jwtSecret: string | null
-  counters: Counters
+  guard: LoginGuard
+  events: Events
   logger: Logger
 }>
 
-// DESIGN §3. Two of the thread pool's four threads stay free for files and names.
-const verifications = { running: 2, waiting: 256 }
-const proofLifetimeMs = 10 * 60_000
 const pollMs = 1000
 
 /** Running when the promise is fulfilled: it watches the accounts for changes until `stop`. */
 export async function createAuthenticator(deps: Deps): Promise<RunningAuthenticator> {
-  const { accounts, changes, secrets, domain, logger } = deps
+  const { accounts, changes, secrets, domain, refreshTokens, guard, events, logger } = deps
   const [decoySecret, ownSecret, changesSeen] = await Promise.all([
     secrets.getOrCreate('decoy', 32),
     secrets.getOrCreate('jwt', 32),
     changes.last('accounts'),
   ])
-  const live = createLiveAccounts({ accounts, changes, changesSeen, logger })
   const tokens = createTokens({ secret: deps.jwtSecret === null ? ownSecret : Buffer.from(deps.jwtSecret), domain })
+  const logins = await createLogins({ store: refreshTokens, tokens, logger })
+  const live = createLiveAccounts({ accounts, changes, changesSeen, onLogout: logins.ended, logger })
   const isPassword = createPasswordCheck(live, decoySecret)
-  const stop = watch(live, logger)
+  const readToken = createTokenCheck(live, logins, tokens)
+  const { demandTry, tried } = createTries({ guard, events, domain })
+
+  async function password(username: string, secret: string, origin: Origin): Promise<Principal | null> {
+    const name = toAccountName(username, domain)
+    const prepared = preparePassword(secret)
+    const demand = () => demandTry(username, origin)
+    demand()
+    const entry = name === null || prepared === null ? null : await isPassword(name, prepared, demand)
+    tried(username, origin, entry?.principal ?? null)
+    return entry?.principal ?? null
+  }
 
   return {
-    async password(username, password) {
-      const name = toAccountName(username, domain)
-      const prepared = preparePassword(password)
-      const entry = name === null || prepared === null ? null : await isPassword(name, prepared)
-      if (!entry) deps.counters.loginFailures++
-      return entry?.principal ?? null
+    password,
+    async login(username, secret, origin) {
+      demandTry(username, origin)
+      const login = looksLikeToken(secret) ? await readToken(secret) : null
+      if (!login) {
+        const principal = await password(username, secret, origin)
+        return principal && { principal, session: null }
+      }
+      const agrees = login.principal.name === toAccountName(username, domain)
+      tried(username, origin, agrees ? login.principal : null)
+      return agrees ? login : null
     },
 
     async verifiers(username) {
@@ -64,80 +84,102 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
       if (!entry) return { verifiers: falseVerifiers(decoySecret, name ?? username), principal: null }
       return { verifiers: entry.account.verifiers, principal: entry.principal }
     },
+    demandTry,
+    tried,
 
-    async issueToken(principal) {
+    async openLogin(principal) {
       const entry = live.known(principal.account) ?? (await live.load(principal.name))
       if (!entry || entry.account.id !== principal.account) throw new BrokerError('unauthenticated')
-      const { id, name, credentialVersion } = entry.account
-      return tokens.issue({ account: id, name, credentialVersion })
+      return logins.open(entry.account)
     },
 
-    async token(accessToken) {
-      const claims = await tokens.read(accessToken)
-      if (!claims) return null
-      const entry = live.known(claims.account) ?? (await live.load(claims.name))
-      const isCurrent =
-        entry?.account.id === claims.account && entry.account.credentialVersion === claims.credentialVersion
-      return isCurrent ? entry.principal : null
+    async refreshLogin(refreshToken, origin) {
+      const refreshed = await logins.refresh(refreshToken)
+      if (refreshed && !refreshed.pair) {
+        const { account, name } = refreshed.login
+        events.record({ action: 'token.reused', ...origin, account, name })
+      }
+      return refreshed?.pair ?? null
     },
 
-    onEnd: (principal, end) => registerEnd(live, principal, end),
+    async endLogin({ principal: { account, name }, session }, origin) {
+      if (session === null) return
+      await logins.end(session)
+      events.record({ action: 'login.ended', ...origin, account, name })
+    },
+
+    token: readToken,
+    onEnd: (principal, end, session = null) => registerEnd({ live, logins, principal, session }, end),
     refresh: live.refresh,
-    stop,
+    async sweep() {
+      guard.sweep()
+      logins.sweep()
+      await refreshTokens.prune()
+    },
+    stop: watch(live, logger),
   }
 }
 
-/** Answers the entry when the password is right. Every wrong one costs one key derivation and one look into the store. */
-function createPasswordCheck(live: LiveAccounts, decoySecret: Buffer) {
-  const nodeKey = randomBytes(32)
-  const gate = createGate(verifications)
-  const proofOf = (entry: Entry, prepared: string) =>
-    createHmac('sha256', nodeKey).update(`${entry.account.id} ${prepared}`).digest()
-
-  function isProven(entry: Entry, prepared: string): boolean {
-    const { proof } = entry
-    return proof !== null && proof.until > performance.now() && timingSafeEqual(proof.mac, proofOf(entry, prepared))
-  }
-
-  async function derive(entry: Entry | null, name: string, prepared: string): Promise<Entry | null> {
-    const account = entry?.account
-    const isRight = await matchesVerifiers(prepared, account?.verifiers ?? falseVerifiers(decoySecret, name))
-    // The password may have changed while we were at it.
-    if (!isRight || !entry || entry.account !== account) return null
-    entry.proof = { mac: proofOf(entry, prepared), until: performance.now() + proofLifetimeMs }
-    return entry
-  }
-
-  async function verify(name: string, prepared: string): Promise<Entry | null> {
-    const known = live.knownByName(name)
-    if (!known) return derive(await live.load(name), name, prepared)
-    if (isProven(known, prepared)) return known
-    const tried = known.account
-    const verified = await derive(known, name, prepared)
-    if (verified) return verified
-    // Perhaps a password that another process has just set.
-    const current = await live.load(name)
-    return current && current.account !== tried ? derive(current, name, prepared) : null
-  }
-
-  return async (name: string, prepared: string): Promise<Entry | null> => {
-    const known = live.knownByName(name)
-    return known && isProven(known, prepared) ? known : gate(() => verify(name, prepared))
+/** The guard and the events round each login, whatever its mechanism. */
+function createTries({ guard, events, domain }: Pick<Deps, 'guard' | 'events' | 'domain'>) {
+  const nameOf = (username: string) => toAccountName(username, domain)
+  return {
+    demandTry: (username: string, { address }: Origin) => guard.demand(address, nameOf(username) ?? ''),
+    tried(username: string, origin: Origin, principal: Principal | null): void {
+      const name = nameOf(username)
+      if (principal) {
+        guard.succeeded(origin.address, principal.name)
+        events.record({ action: 'login.succeeded', ...origin, account: principal.account, name: principal.name })
+        return
+      }
+      events.record({ action: 'login.failed', ...origin, name })
+      if (guard.failed(origin.address, name ?? '')) events.record({ action: 'login.held', ...origin, name })
+    },
   }
 }
 
-function registerEnd(live: LiveAccounts, principal: Principal, end: () => void): () => void {
+/** Three parts in base64url, the first of which is JSON: a password may look so, too. */
+function looksLikeToken(secret: string): boolean {
+  return /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(secret)
+}
+
+function createTokenCheck(live: LiveAccounts, logins: Logins, tokens: Tokens) {
+  return async (accessToken: string): Promise<Login | null> => {
+    const claims = await tokens.read(accessToken)
+    if (!claims) return null
+    const entry = live.known(claims.account) ?? (await live.load(claims.name))
+    if (!entry || !isCurrent(entry, claims) || logins.isEnded(claims.session)) return null
+    return { principal: entry.principal, session: claims.session }
+  }
+}
+
+function isCurrent({ account }: Entry, claims: Readonly<{ account: number; credentialVersion: number }>): boolean {
+  return account.id === claims.account && account.credentialVersion === claims.credentialVersion
+}
+
+type Ending = Readonly<{ live: LiveAccounts; logins: Logins; principal: Principal; session: string | null }>
+
+function registerEnd({ live, logins, principal, session }: Ending, end: () => void): () => void {
   if (principal.account === anonymous.account) return () => undefined
   const entry = live.known(principal.account)
-  if (entry?.principal !== principal) {
-    // The account went while the connection was being made; the caller must hear of it after this call.
+  if (entry?.principal !== principal || (session !== null && logins.isEnded(session))) {
+    // The account or the login went while the connection was being made; the caller must hear of it after this call.
     queueMicrotask(end)
     return () => undefined
   }
+  let undoLogin = (): void => undefined
   // A function of our own: the same `end` may be registered twice.
-  const once = () => end()
+  const once = () => {
+    undo()
+    end()
+  }
+  const undo = () => {
+    entry.ends.delete(once)
+    undoLogin()
+  }
   entry.ends.add(once)
-  return () => entry.ends.delete(once)
+  if (session !== null) undoLogin = logins.onEnd(session, once)
+  return undo
 }
 
 function watch(live: LiveAccounts, logger: Logger): () => Promise<void> {

@@ -66,6 +66,18 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     default: 8443,
     doc: 'The same over HTTPS. Accepted, not built yet.',
   },
+  'http.ratePerAddress': {
+    env: 'CLEARBOX_HTTP_RATE_PER_ADDRESS',
+    kind: kind.count,
+    default: 6000,
+    doc: 'Requests per minute from one IP address (IPv6: one /64), loopback included; more are answered 429.',
+  },
+  'http.ratePerAccount': {
+    env: 'CLEARBOX_HTTP_RATE_PER_ACCOUNT',
+    kind: kind.count,
+    default: 3000,
+    doc: 'Requests per minute with tokens of one account; more are answered 429.',
+  },
   'database.url': {
     env: 'CLEARBOX_DATABASE_URL',
     kind: kind.databaseUrl,
@@ -95,6 +107,30 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     kind: kind.signingSecret,
     default: null,
     doc: 'Signs the access tokens. Unset: a random one is made and kept in the database.',
+  },
+  'login.tries': {
+    env: 'CLEARBOX_LOGIN_TRIES',
+    kind: kind.count,
+    default: 5,
+    doc: 'Failed logins of an account from one IP address (IPv6: one /64) after which the next try must wait: a second, doubled by each further failure. All protocols count together; loopback is no exception.',
+  },
+  'login.addressTries': {
+    env: 'CLEARBOX_LOGIN_ADDRESS_TRIES',
+    kind: kind.count,
+    default: 50,
+    doc: 'The same for one IP address, whatever the accounts.',
+  },
+  'login.maxWaitSeconds': {
+    env: 'CLEARBOX_LOGIN_MAX_WAIT_SECONDS',
+    kind: kind.count,
+    default: 900,
+    doc: 'The longest wait after failed logins. Four times as long without a failure, and they are forgotten.',
+  },
+  'audit.retentionDays': {
+    env: 'CLEARBOX_AUDIT_RETENTION_DAYS',
+    kind: kind.count,
+    default: 90,
+    doc: 'How long the audit trail (logins, reading of histories, administration) is kept.',
   },
   'tls.cert': {
     env: 'CLEARBOX_TLS_CERT',

@@ -11,12 +11,16 @@ export type Config = Readonly<{
   bind: string
   mqtt: Readonly<{ port: Port; tlsPort: Port; anonymous: boolean }>
   xmpp: Readonly<{ port: Port; tlsPort: Port }>
-  http: Readonly<{ port: Port; tlsPort: Port }>
+  /** Requests per minute, from one network and of one account. */
+  http: Readonly<{ port: Port; tlsPort: Port; ratePerAddress: number; ratePerAccount: number }>
   /** `url` null: the embedded PostgreSQL, from `binDir` when it is given. */
   database: Readonly<{ url: string | null; binDir: string | null }>
   redis: Readonly<{ url: string | null }>
   admin: Readonly<{ password: string | null }>
   auth: Readonly<{ jwtSecret: string | null }>
+  /** Failed logins that are free, and the longest wait after more. */
+  login: Readonly<{ tries: number; addressTries: number; maxWaitSeconds: number }>
+  audit: Readonly<{ retentionDays: number }>
   /** PEM files; both null: a self-signed certificate in the data folder. */
   tls: Readonly<{ cert: string | null; key: string | null }>
   log: Readonly<{ level: LogLevel }>

@@ -56,6 +56,13 @@ const table = {
     xmpp: ['resource-constraint', 'wait'],
     sentence: 'A quota of this account is used up for now.',
   },
+  // No table of reason codes knows failed logins; in CONNACK 0x9F says that it comes too often.
+  throttled: {
+    http: 429,
+    mqtt: 0x9f,
+    xmpp: ['policy-violation', 'wait'],
+    sentence: 'Too many logins have failed; try again later.',
+  },
   overload: {
     http: 503,
     mqtt: 0x89,
@@ -75,11 +82,14 @@ export type ErrorCode = keyof typeof table
 /** A refusal with its code; `message` may say more than the table's sentence and is fit to be shown to the client. */
 export class BrokerError extends Error {
   readonly code: ErrorCode
+  /** When it makes sense to come back; null: not said. */
+  readonly retryAfterMs: number | null
 
-  constructor(code: ErrorCode, detail?: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, detail?: string, options: ErrorOptions & { retryAfterMs?: number } = {}) {
     super(detail ?? table[code].sentence, options)
     this.name = 'BrokerError'
     this.code = code
+    this.retryAfterMs = options.retryAfterMs ?? null
   }
 
   get http(): number {

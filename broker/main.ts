@@ -5,12 +5,15 @@ import { contentOfXml } from '../adapters/xmpp/map.ts'
 import { createHttp } from '../bridge/http.ts'
 import { openStore } from '../storage/index.ts'
 import { createAdmission } from './admit.ts'
+import { createAuditTrail } from './audit.ts'
 import { ensureAdmin } from './auth/admin.ts'
+import { createLoginGuard } from './auth/login-guard.ts'
 import { anonymous, createAuthenticator } from './auth.ts'
 import { loadSecureContext } from './certificate.ts'
 import type { Config } from './config.ts'
 import { createDeviceNames } from './device-name.ts'
 import { createDirectory } from './directory.ts'
+import { createEvents } from './events.ts'
 import { createFollowers } from './follow.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import type { Logger } from './log.ts'
@@ -35,6 +38,7 @@ export type BrokerOptions = Readonly<{ config: Config; logger: Logger; limits?: 
 
 /** How long a stop waits for what is not committed; without its commit nothing of it was acknowledged. */
 const flushMs = 15_000
+const hourMs = 3_600_000
 
 /** @throws StoreStartError, and errors whose message is fit for the person who starts it */
 export async function startBroker({ config, logger, limits = defaultLimits }: BrokerOptions): Promise<Broker> {
@@ -51,9 +55,12 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const { domain } = config
   const metrics = createMetrics()
   const { counters } = metrics
-  const adminPassword = await ensureAdmin(store.accounts, config.admin.password)
   const { secureContext } = await loadSecureContext(config)
-  const auth = await createAuthenticator({ ...store, domain, jwtSecret: config.auth.jwtSecret, counters, logger })
+  const audit = createAuditTrail({ store: store.audit, ...config.audit, counters, logger })
+  const events = createEvents({ counters, logger: logger.child({ area: 'events' }), audit })
+  const guard = createLoginGuard(config.login)
+  const { jwtSecret } = config.auth
+  const auth = await createAuthenticator({ ...store, domain, jwtSecret, guard, events, logger })
 
   const directory = createDirectory(store.accounts, domain)
   const log = createMessageLog({ archive: store.archive, directory, contentOfXml, counters, logger })
@@ -64,7 +71,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const shared = { config, limits, counters, logger, auth, admission, followers }
   const guest = config.mqtt.anonymous ? anonymous : null
   const mqtt = await createMqttBorder({ ...shared, store, log, directory, anonymous: guest })
-  const { pressure } = mqtt
+  const { pressure, publisher } = mqtt
   const publicResource = createDeviceNames(await store.secrets.getOrCreate('device-names', 32))
   const xmpp = createXmpp({ ...shared, pressure, authenticator: auth, secureContext, publicResource })
   const readiness = createReadiness({ pressure, ping: store.ping })
@@ -73,6 +80,9 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
     pressure,
     readHistory: log.history,
     lookUp: directory.lookup,
+    events,
+    audit: store.audit,
+    publisher,
     health: readiness,
     metrics,
   })
@@ -84,6 +94,9 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
       { name: 'expiry', everyMs: 1000, run: async () => mqtt.sessions.sweep() },
       { name: 'readiness', everyMs: 1000, run: readiness.check },
       { name: 'quota', everyMs: 60_000, run: async () => quota.sweep() },
+      { name: 'logins', everyMs: hourMs, run: auth.sweep },
+      { name: 'audit', everyMs: 1000, run: audit.flush },
+      { name: 'retention', everyMs: hourMs, run: audit.prune },
     ],
     logger,
   )
@@ -105,6 +118,8 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   try {
     const listening: Listening[] = []
     for (const border of borders) listening.push(...(await border.start()))
+    // Last: a start that fails would take the only copy of the password with it.
+    const adminPassword = await ensureAdmin(store.accounts, config.admin.password)
     return { listening, adminPassword, stop }
   } catch (fault) {
     for (const border of borders) await border.stop()

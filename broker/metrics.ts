@@ -16,7 +16,10 @@ export type Counters = {
   chatAdmitted: number
   chatRepeated: number
   chatRefused: number
+  loginSuccesses: number
   loginFailures: number
+  loginHolds: number
+  auditDropped: number
   overloadCloses: number
 }
 
@@ -34,7 +37,14 @@ const declared: Record<keyof Counters, readonly [type: 'counter' | 'gauge', name
   chatAdmitted: ['counter', 'clearbox_chat_admitted_total', 'Chat messages stored'],
   chatRepeated: ['counter', 'clearbox_chat_repeated_total', 'Chat messages recognised as repeats by their key'],
   chatRefused: ['counter', 'clearbox_chat_refused_total', 'Chat messages refused by policy'],
+  loginSuccesses: ['counter', 'clearbox_login_successes_total', 'Logins, all protocols'],
   loginFailures: ['counter', 'clearbox_login_failures_total', 'Logins with wrong credentials, all protocols'],
+  loginHolds: ['counter', 'clearbox_login_holds_total', 'Waits that failed logins have brought about'],
+  auditDropped: [
+    'counter',
+    'clearbox_audit_dropped_total',
+    'Rows of the audit trail dropped because the store was away',
+  ],
   overloadCloses: [
     'counter',
     'clearbox_overload_closes_total',

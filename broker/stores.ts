@@ -202,12 +202,67 @@ export interface QueueStore {
   retained(): Promise<readonly Retained[]>
 }
 
-export type Change = Readonly<{ n: number; detail: Readonly<{ account: number; what: 'password' | 'created' }> }>
+/** `session`: the login that was ended, with `logout`. */
+export type Change = Readonly<{
+  n: number
+  detail: Readonly<{ account: number; what: 'password' | 'created' | 'logout'; session?: string }>
+}>
 
 /** Numbered change rows per subject: what other processes did (DESIGN §6). */
 export interface ChangeStore {
   last(subject: 'accounts'): Promise<number>
   since(subject: 'accounts', n: number): Promise<readonly Change[]>
+}
+
+/** A login over HTTP. `session` is its id (a UUID). */
+export type StoredLogin = Readonly<{ session: string; account: number; name: string; credentialVersion: number }>
+
+/** Logins with refresh tokens, of which only hashes are kept. A login ends with the password it was made under. */
+export interface RefreshTokenStore {
+  open(login: Omit<StoredLogin, 'name'>, hash: Buffer, lifetimeSeconds: number): Promise<void>
+  /**
+   * Puts `nextHash` in the place of `hash`. `reused`: the login lives, but under another hash, so the token was used
+   * before; the login is ended. Null: no such login, or it is over.
+   */
+  rotate(
+    session: string,
+    hash: Buffer,
+    nextHash: Buffer,
+    lifetimeSeconds: number,
+  ): Promise<Readonly<{ login: StoredLogin; reused: boolean }> | null>
+  /** Records the change (subject `accounts`) in the same transaction. */
+  end(session: string): Promise<void>
+  endedWithin(seconds: number): Promise<readonly string[]>
+  /** Removes logins that are long over. */
+  prune(): Promise<void>
+}
+
+export type AuditRow = Readonly<{
+  /** UUID made by the node. */
+  id: string
+  /** Milliseconds since 1970. */
+  at: number
+  action: string
+  border: string
+  account: number | null
+  name: string | null
+  address: string | null
+  target: string | null
+  detail: Readonly<Record<string, string | number>>
+}>
+
+/** `n` is the order in which rows were written. */
+export type StoredAuditRow = AuditRow & Readonly<{ n: number }>
+
+export interface AuditStore {
+  /** Rows that were written before are left out, so it may be repeated. */
+  append(rows: readonly AuditRow[]): Promise<void>
+  /** Newest first, `n < before` (null: from the newest), only those that match what is not null. */
+  read(
+    query: Readonly<{ before: number | null; limit: number; action: string | null; name: string | null }>,
+  ): Promise<readonly StoredAuditRow[]>
+  /** Removes rows from before this instant, milliseconds since 1970. */
+  prune(before: number): Promise<void>
 }
 
 /** One contact of an account, and how far either may see the other's presence (RFC 6121 §2.1). */
@@ -270,6 +325,8 @@ export interface Store {
   readonly rosters: RosterStore
   readonly changes: ChangeStore
   readonly secrets: SecretStore
+  readonly refreshTokens: RefreshTokenStore
+  readonly audit: AuditStore
   /** Rejects when the database does not answer in time. */
   ping(): Promise<void>
   close(): Promise<void>

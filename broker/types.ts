@@ -119,6 +119,26 @@ export interface Admission {
   admit(message: Message, sink: ReceiptSink, token: number): void
 }
 
+/** A publication on a plain topic as a border makes it that does not speak MQTT; properties by MQTT 5's names. */
+export type PlainDraft = Readonly<{
+  topic: string
+  payload: Buffer
+  qos: 0 | 1
+  retain: boolean
+  properties: Readonly<{
+    contentType?: string
+    responseTopic?: string
+    correlationData?: Buffer
+    messageExpiryInterval?: number
+    userProperties?: readonly (readonly [string, string])[]
+  }>
+}>
+
+export interface PlainPublisher {
+  /** Policy and bus as for MQTT. Answers a refusal, else settles the receipt when it is durable (QoS 0: token -1, never). */
+  publish(principal: Principal, draft: PlainDraft, sink: ReceiptSink, token: number): BrokerError | null
+}
+
 /** Which part of an owner's log a follower wants. `chat` is both directions, for borders that sort themselves. */
 export type View = 'msg' | 'sent' | 'text' | 'err' | 'chat'
 
@@ -159,17 +179,47 @@ export interface Followers {
 export type Verifier = Readonly<{ salt: Buffer; iterations: number; storedKey: Buffer; serverKey: Buffer }>
 export type Verifiers = Readonly<{ 'SCRAM-SHA-1': Verifier; 'SCRAM-SHA-256': Verifier }>
 
-/** Credentials → Principal, for all borders. */
+export type Border = 'mqtt' | 'xmpp' | 'http' | 'cli'
+
+/** From where someone speaks to us; `address` is an IP address, '' when it is not known. */
+export type Origin = Readonly<{ border: Border; address: string }>
+
+/** `session` is the id of the login over HTTP that the access token came from; null: a password. */
+export type Login = Readonly<{ principal: Principal; session: string | null }>
+
+/** Lifetimes in seconds. A refresh token is good once. */
+export type TokenPair = Readonly<{
+  accessToken: string
+  expiresIn: number
+  refreshToken: string
+  refreshExpiresIn: number
+}>
+
+/** Credentials → Principal, for all borders. Failed logins make the next ones wait (`throttled`). */
 export interface Authenticator {
-  /** `username` is `local` or `local@domain`, in any spelling. Null: unknown or wrong. @throws BrokerError overload */
-  password(username: string, password: string): Promise<Principal | null>
+  /** `username` is `local` or `local@domain`, in any spelling. Null: unknown or wrong. @throws BrokerError overload, throttled */
+  password(username: string, password: string, origin: Origin): Promise<Principal | null>
+  /** The same, where the password may be an access token of ours that agrees with the user name. */
+  login(username: string, secret: string, origin: Origin): Promise<Login | null>
   /** For SASL SCRAM. An unknown account gets steady false verifiers and no principal, so that it cannot be told apart. */
   verifiers(username: string): Promise<Readonly<{ verifiers: Verifiers; principal: Principal | null }>>
-  issueToken(principal: Principal): Promise<Readonly<{ accessToken: string; expiresIn: number }>>
-  /** Null: malformed, forged, expired, or its account is gone or has changed its password since. */
-  token(accessToken: string): Promise<Principal | null>
-  /** Calls `end` once when connections of this account must close (password changed, account removed). Returns undo. */
-  onEnd(principal: Principal, end: () => void): () => void
+  /** For SCRAM, before each of its steps. @throws BrokerError throttled */
+  demandTry(username: string, origin: Origin): void
+  /** For SCRAM, what came of it. Null: the proof was wrong. */
+  tried(username: string, origin: Origin, principal: Principal | null): void
+  /** Begins a login that a refresh token renews. @throws BrokerError unauthenticated when the account is gone */
+  openLogin(principal: Principal): Promise<TokenPair>
+  /** Null: unknown, expired, ended, or used before; then its whole login is ended. */
+  refreshLogin(refreshToken: string, origin: Origin): Promise<TokenPair | null>
+  /** Its access tokens and connections end here at once, on other nodes within a second. */
+  endLogin(login: Login, origin: Origin): Promise<void>
+  /** Null: malformed, forged, expired, its login ended, or its account is gone or has changed its password since. */
+  token(accessToken: string): Promise<Login | null>
+  /**
+   * Calls `end` once when connections of this account, or of this login, must close (password changed, account removed,
+   * logged out). Returns undo.
+   */
+  onEnd(principal: Principal, end: () => void, session?: string | null): () => void
 }
 
 /** A border or another part with a life of its own. `stop` may be called twice; it drains. */

@@ -11,9 +11,11 @@ import { migrate } from './migrate.ts'
 import { type Database, openDatabase, type Statement, sqlState } from './postgres.ts'
 import { createAccountStore } from './sql/accounts.ts'
 import { createArchiveStore } from './sql/archive.ts'
+import { createAuditStore } from './sql/audit.ts'
 import { createChangeStore } from './sql/changes.ts'
 import { createQueueRemoval } from './sql/queue-removal.ts'
 import { createQueueStore } from './sql/queues.ts'
+import { createRefreshTokenStore } from './sql/refresh-tokens.ts'
 import { createRosterStore } from './sql/roster.ts'
 import { createSecretStore } from './sql/secrets.ts'
 import { createSessionStore } from './sql/sessions.ts'
@@ -63,6 +65,8 @@ function createStore(endpoint: Endpoint, db: Database): Store {
     rosters: createRosterStore(db),
     changes: createChangeStore(db),
     secrets: createSecretStore(db),
+    refreshTokens: createRefreshTokenStore(db),
+    audit: createAuditStore(db),
     async ping() {
       await Promise.race([db.query(PING, []), silence(PING_TIMEOUT_MS)])
     },

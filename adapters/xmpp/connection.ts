@@ -22,6 +22,8 @@ type Options = Readonly<{
 export interface Connection {
   readonly output: Output
   readonly isSecure: boolean
+  /** The peer's IP address; '' when it has gone already. */
+  readonly address: string
   /** Milliseconds since it was made, at `now` of the monotonic clock. */
   age(now: number): number
   setReading(isWanted: boolean): void
@@ -37,6 +39,7 @@ export function createConnection(first: Socket, options: Options): Connection {
   const { limits, logger, onData, onDrain } = options
   const output = createOutput(first, limits.outputBytes, onDrain)
   const openedAt = performance.now()
+  const address = first.remoteAddress ?? ''
   let socket = first
   let endedAt: number | null = null
   let isShakingHands = false
@@ -65,6 +68,7 @@ export function createConnection(first: Socket, options: Options): Connection {
   listen()
   return {
     output,
+    address,
     get isSecure() {
       return socket instanceof TLSSocket
     },

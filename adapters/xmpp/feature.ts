@@ -71,6 +71,8 @@ export type StreamCondition =
 
 export interface ClientStream {
   readonly secure: boolean
+  /** The peer's IP address; '' when it is not known. */
+  readonly address: string
   readonly principal: Principal | null
   readonly session: ClientSession | null
   send(element: Element): void

@@ -78,7 +78,7 @@ export function createXmpp(deps: XmppDeps): Adapter {
 }
 
 function createStreamDeps(deps: XmppDeps, onClose: (stream: Stream) => void): StreamDeps {
-  const { config, authenticator, counters } = deps
+  const { config, authenticator } = deps
   const logger = deps.logger.child({ area: 'xmpp' })
   const domain = toDomain(config.domain) ?? config.domain
   const resources = createResources()
@@ -91,7 +91,7 @@ function createStreamDeps(deps: XmppDeps, onClose: (stream: Stream) => void): St
     logger,
     router,
     onClose,
-    features: createStreamFeatures({ authenticator, counters, domain, resources }),
+    features: createStreamFeatures({ authenticator, domain, resources }),
     openSession(binding) {
       resources.find(binding.principal.name, binding.jid.resource)?.fail('conflict')
       const session = new Session(sessionDeps, binding)

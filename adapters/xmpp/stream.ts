@@ -81,6 +81,10 @@ export class Stream implements ClientStream {
     return this.#connection.isSecure
   }
 
+  get address(): string {
+    return this.#connection.address
+  }
+
   get hasMore(): boolean {
     return this.#inbox.length > 0 || !this.#reader.atRest
   }

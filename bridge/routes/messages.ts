@@ -9,10 +9,12 @@ import {
   oidSchema,
   sendableKind,
 } from '../../broker/message.ts'
-import type { Admission, Message, Principal, Receipt } from '../../broker/types.ts'
+import type { Admission, Message, Principal } from '../../broker/types.ts'
 import type { App } from '../app.ts'
 import { type Bearer, principalOf } from '../bearer.ts'
 import { ProblemError } from '../problem.ts'
+import { awaitReceipt } from '../receipt.ts'
+import { problems } from '../responses.ts'
 
 type Deps = Readonly<{
   admission: Admission
@@ -30,17 +32,25 @@ const body = contentSchema.extend({
 })
 const headers = z.object({ 'idempotency-key': oidSchema.exactOptional() })
 const answer = z.object({ id: z.string(), ts: z.string() })
+const late = 'The message could not be stored in time; it may be stored yet. Repeat it with an Idempotency-Key.'
 
 /** POST /v1/messages: 201 means stored. A repeat with the same Idempotency-Key gets the first answer again; other content, 422. */
 export function messages(app: App, { admission, pressure, bearer, domain, receiptTimeoutMs }: Deps): void {
-  const schema = { body, headers, response: { 201: answer } }
-  app.post('/v1/messages', { onRequest: bearer, schema }, async (request, reply) => {
+  const schema = {
+    tags: ['chat'],
+    summary: 'Send a message',
+    security: bearer.security,
+    body,
+    headers,
+    response: { 201: answer, ...problems(400, 401, 403, 413, 422, 503) },
+  }
+  app.post('/v1/messages', { ...bearer.hook, schema }, async (request, reply) => {
     const principal = principalOf(request)
     const message = toMessage(request.body, request.headers['idempotency-key'], principal, domain)
     const delayMs = admission.delayMs(principal.account)
     if (delayMs > 0) throw new ProblemError('quota', undefined, { retryAfterSeconds: Math.ceil(delayMs / 1000) })
     if (pressure.isFull()) throw new ProblemError('overload', undefined, { retryAfterSeconds: 1 })
-    const { id, ts } = await receiptOf(admission, message, receiptTimeoutMs)
+    const { id, ts } = await awaitReceipt((sink) => admission.admit(message, sink, 0), receiptTimeoutMs, late)
     return reply.code(201).send({ id, ts: new Date(ts).toISOString() })
   })
 }
@@ -68,22 +78,4 @@ function toMessage(
 
 function fieldError(pointer: string, detail: string): ProblemError {
   return new ProblemError('bad-payload', 'Some fields are not as they must be.', { errors: [{ pointer, detail }] })
-}
-
-/** Waits for the commit; what takes longer may still be stored, so only a repeat with a key is safe. */
-function receiptOf(admission: Admission, message: Message, timeoutMs: number): Promise<Receipt> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      const detail = 'The message could not be stored in time; it may be stored yet. Repeat it with an Idempotency-Key.'
-      reject(new BrokerError('overload', detail))
-    }, timeoutMs)
-    const sink = {
-      settle(_token: number, outcome: Receipt | BrokerError) {
-        clearTimeout(timer)
-        if (outcome instanceof BrokerError) reject(outcome)
-        else resolve(outcome)
-      },
-    }
-    admission.admit(message, sink, 0)
-  })
 }

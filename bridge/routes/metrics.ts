@@ -1,9 +1,10 @@
 import { BlockList, isIPv6 } from 'node:net'
 import type { FastifyRequest } from 'fastify'
-import { BrokerError } from '../../broker/errors.ts'
+import { z } from 'zod'
 import type { Metrics } from '../../broker/metrics.ts'
 import type { App } from '../app.ts'
-import { type Bearer, principalOf } from '../bearer.ts'
+import { type Bearer, demandAdmin } from '../bearer.ts'
+import { problems } from '../responses.ts'
 
 type Deps = Readonly<{ metrics: Pick<Metrics, 'registry'>; bearer: Bearer }>
 
@@ -11,10 +12,11 @@ type Deps = Readonly<{ metrics: Pick<Metrics, 'registry'>; bearer: Bearer }>
 export function metrics(app: App, { metrics: { registry }, bearer }: Deps): void {
   const onRequest = async (request: FastifyRequest): Promise<void> => {
     if (isFromThisMachine(request)) return
-    await bearer(request)
-    if (principalOf(request).role !== 'admin') throw new BrokerError('forbidden')
+    await bearer.onRequest(request)
+    demandAdmin(request)
   }
-  app.get('/metrics', { onRequest }, async (_request, reply) => {
+  const schema = { tags: ['server'], summary: 'For Prometheus', response: { 200: z.string(), ...problems(401, 403) } }
+  app.get('/metrics', { onRequest, schema, config: { rateLimit: false } }, async (_request, reply) => {
     reply.type(registry.contentType)
     return registry.metrics()
   })

@@ -29,9 +29,16 @@ export interface LiveAccounts {
 /** Entries without a connection that are kept; an entry with one always is. */
 const maxIdleEntries = 20_000
 
-type Deps = Readonly<{ accounts: AccountStore; changes: ChangeStore; changesSeen: number; logger: Logger }>
+type Deps = Readonly<{
+  accounts: AccountStore
+  changes: ChangeStore
+  changesSeen: number
+  /** A login was ended, perhaps by another process. */
+  onLogout: (session: string) => void
+  logger: Logger
+}>
 
-export function createLiveAccounts({ accounts, changes, changesSeen, logger }: Deps): LiveAccounts {
+export function createLiveAccounts({ accounts, changes, changesSeen, onLogout, logger }: Deps): LiveAccounts {
   const entries = createEntries(logger)
   let seen = changesSeen
   /** Counts the changes that are being taken over, before their accounts are read. */
@@ -46,8 +53,12 @@ export function createLiveAccounts({ accounts, changes, changesSeen, logger }: D
 
   async function catchUp(): Promise<void> {
     for (const change of await changes.since('accounts', seen)) {
-      generation++
-      await follow(change.detail.account)
+      const { what, account, session } = change.detail
+      if (what === 'logout') onLogout(session ?? '')
+      else {
+        generation++
+        await follow(account)
+      }
       seen = Math.max(seen, change.n)
     }
   }

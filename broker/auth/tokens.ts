@@ -3,12 +3,12 @@ import { createSecretKey, randomUUID } from 'node:crypto'
 import { jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 
-const lifetimeSeconds = 3600
+export const accessLifetimeSeconds = 3600
 const audience = 'clearbox'
 const algorithm = 'HS256'
 
-/** Whom a token speaks for: the account, and the version of its credentials that it was made under. */
-export type Claims = Readonly<{ account: number; name: string; credentialVersion: number }>
+/** Whom a token speaks for: the account, the version of its credentials that it was made under, and the login. */
+export type Claims = Readonly<{ account: number; name: string; credentialVersion: number; session: string }>
 
 export interface Tokens {
   issue(claims: Claims): Promise<Readonly<{ accessToken: string; expiresIn: number }>>
@@ -16,7 +16,12 @@ export interface Tokens {
   read(accessToken: string): Promise<Claims | null>
 }
 
-const payloadSchema = z.object({ sub: z.string(), acc: z.int().positive(), ver: z.int().nonnegative() })
+const payloadSchema = z.object({
+  sub: z.string(),
+  acc: z.int().positive(),
+  ver: z.int().nonnegative(),
+  sid: z.string(),
+})
 
 /** Tokens of this server: HS256 under `secret` (at least 32 bytes), good for an hour. `sid` names the login. */
 export function createTokens(deps: { secret: Buffer; domain: string }): Tokens {
@@ -24,15 +29,16 @@ export function createTokens(deps: { secret: Buffer; domain: string }): Tokens {
   const issuer = deps.domain
   return {
     async issue(claims) {
-      const accessToken = await new SignJWT({ acc: claims.account, ver: claims.credentialVersion, sid: randomUUID() })
+      const { account, credentialVersion, session } = claims
+      const accessToken = await new SignJWT({ acc: account, ver: credentialVersion, sid: session, jti: randomUUID() })
         .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
         .setSubject(claims.name)
         .setIssuer(issuer)
         .setAudience(audience)
         .setIssuedAt()
-        .setExpirationTime(`${lifetimeSeconds}s`)
+        .setExpirationTime(`${accessLifetimeSeconds}s`)
         .sign(key)
-      return { accessToken, expiresIn: lifetimeSeconds }
+      return { accessToken, expiresIn: accessLifetimeSeconds }
     },
 
     async read(accessToken) {
@@ -40,8 +46,8 @@ export function createTokens(deps: { secret: Buffer; domain: string }): Tokens {
       const verified = await jwtVerify(accessToken, key, checks).catch(() => null)
       const payload = payloadSchema.safeParse(verified?.payload)
       if (!payload.success) return null
-      const { sub, acc, ver } = payload.data
-      return { account: acc, name: sub, credentialVersion: ver }
+      const { sub, acc, ver, sid } = payload.data
+      return { account: acc, name: sub, credentialVersion: ver, session: sid }
     },
   }
 }

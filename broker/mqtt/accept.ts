@@ -1,7 +1,8 @@
 // CONNECT: who it is, which session, what the client is told. MQTT 5 §3.1, §3.2; 3.1.1 §3.1, §3.2
+import { BrokerError } from '../errors.ts'
 import type { Session, Transport } from '../session.ts'
 import { neverExpires } from '../sessions.ts'
-import type { Principal } from '../types.ts'
+import type { Login, Principal } from '../types.ts'
 import { createUuid } from '../uuid.ts'
 import { writeConnack } from './codec/connack.ts'
 import type { Connect, Will } from './codec/connect.ts'
@@ -11,6 +12,8 @@ import { willRefusal } from './will.ts'
 export type Accepted = Readonly<{
   session: Session
   principal: Principal
+  /** The login over HTTP whose access token was the password; null: a password. */
+  login: string | null
   /** The permission epoch of the login: a change since then ends it. */
   loginEpoch: number
   /** Seconds; 0: none. */
@@ -30,12 +33,18 @@ const reason = {
 } as const
 
 /** Logs in and opens the session. A refusal is MQTT 5's reason code. @throws when the store is away */
-export async function acceptConnect(host: Host, connect: Connect, owner: Transport): Promise<Accepted | number> {
+export async function acceptConnect(
+  host: Host,
+  connect: Connect,
+  owner: Transport,
+  address: string,
+): Promise<Accepted | number> {
   const { properties, will, level } = connect
   if (properties.authenticationMethod !== undefined) return reason.badAuthenticationMethod // [MQTT-4.12.0-1]
   if (connect.clientId === '' && level === 4 && !connect.cleanStart) return reason.clientIdInvalid // [MQTT-3.1.3-8]
-  const principal = await logIn(host, connect)
-  if (typeof principal === 'number') return principal
+  const login = await logIn(host, connect, address)
+  if (typeof login === 'number') return login
+  const { principal } = login
   const loginEpoch = principal.epoch
   const refused = will && willRefusal(host, principal, will)
   if (refused) return refused
@@ -50,6 +59,7 @@ export async function acceptConnect(host: Host, connect: Connect, owner: Transpo
   return {
     session,
     principal,
+    login: login.session,
     loginEpoch,
     keepAlive: connect.keepAlive,
     receiveMaximum: properties.receiveMaximum ?? 0xffff,
@@ -69,9 +79,16 @@ export async function acceptConnect(host: Host, connect: Connect, owner: Transpo
   }
 }
 
-/** `username` decides: none is anonymous, where that is allowed. */
-async function logIn(host: Host, { username, password }: Connect): Promise<Principal | number> {
-  if (username === null) return host.anonymous ?? reason.notAuthorized
-  const principal = await host.auth.password(username, password?.toString('utf8') ?? '')
-  return principal ?? reason.badUserNameOrPassword
+/** `username` decides: none is anonymous, where that is allowed. The password may be an access token. */
+async function logIn(host: Host, { username, password }: Connect, address: string): Promise<Login | number> {
+  if (username === null) {
+    return host.anonymous ? { principal: host.anonymous, session: null } : reason.notAuthorized
+  }
+  try {
+    const login = await host.auth.login(username, password?.toString('utf8') ?? '', { border: 'mqtt', address })
+    return login ?? reason.badUserNameOrPassword
+  } catch (fault) {
+    if (fault instanceof BrokerError && fault.code === 'throttled') return fault.mqtt
+    throw fault
+  }
 }

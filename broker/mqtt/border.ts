@@ -17,17 +17,18 @@ import { createSessions, type Sessions } from '../sessions.ts'
 import type { Store } from '../stores.ts'
 import { classifyFilter } from '../topic.ts'
 import { createTopicTable, looseTopic } from '../topic-table.ts'
-import type { Adapter, Admission, Authenticator, Principal } from '../types.ts'
+import type { Adapter, Admission, Authenticator, PlainPublisher, Principal } from '../types.ts'
 import { checkTopicName } from './codec/publish.ts'
 import type { Host } from './host.ts'
 import { createMqtt } from './listen.ts'
 import { createFlusher } from './output.ts'
+import { createPlainPublisher } from './plain-publisher.ts'
 import { restoreStreams } from './streams.ts'
 
 export type MqttBorderDeps = Readonly<{
   config: Pick<Config, 'bind' | 'domain' | 'mqtt'>
   store: Pick<Store, 'sessions' | 'queues'>
-  auth: Pick<Authenticator, 'password' | 'onEnd'>
+  auth: Pick<Authenticator, 'login' | 'onEnd'>
   /** The principal of clients without a user name; null: they are refused. */
   anonymous: Principal | null
   admission: Admission
@@ -42,6 +43,8 @@ export type MqttBorderDeps = Readonly<{
 export type MqttBorder = Readonly<{
   adapter: Adapter
   sessions: Sessions
+  /** Plain topics for the other borders. */
+  publisher: PlainPublisher
   /** Of chat and plain topics together. */
   pressure: Pressure
   /** Resolves when all queued publications are settled. */
@@ -84,13 +87,14 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
   })
   await sessions.load()
   const pressure = createPressure([log.batcher, queue.batcher], limits)
+  const bus = createBus({ router, queue, retained })
   const host: Host = {
     ...deps,
     domain: config.domain,
     sessions,
     topics,
     retained,
-    bus: createBus({ router, queue, retained }),
+    bus,
     head: log.head,
     notice: followers.notice,
     party: deps.directory.party,
@@ -102,6 +106,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
   return {
     adapter: createMqtt({ config, host }),
     sessions,
+    publisher: createPlainPublisher({ topics, bus, maxPayloadBytes: limits.maxPacketBytes }),
     pressure,
     drained: queue.batcher.drained,
     abandon: queue.batcher.abandon,

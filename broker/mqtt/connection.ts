@@ -234,7 +234,7 @@ export class Connection implements Transport {
 
   private async connect(connect: ReturnType<typeof readConnect>): Promise<void> {
     try {
-      const accepted = await acceptConnect(this.host, connect, this)
+      const accepted = await acceptConnect(this.host, connect, this, this.socket.remoteAddress ?? '')
       if (typeof accepted === 'number') {
         this.refuseConnect(accepted)
         return
@@ -274,7 +274,7 @@ export class Connection implements Transport {
       end: (reason) => queueMicrotask(() => this.close(reason)),
     })
     this.replay = new Replay(session)
-    this.stopWatching = this.host.auth.onEnd(principal, () => this.close(closeReason.administrative))
+    this.stopWatching = this.host.auth.onEnd(principal, () => this.close(closeReason.administrative), accepted.login)
     this.output.bytes(accepted.connack)
     session.onRoom = () => {
       session.streams?.resume()

@@ -15,7 +15,7 @@ export type Host = Readonly<{
   domain: string
   /** The principal of clients without a user name; null: they are refused. */
   anonymous: Principal | null
-  auth: Pick<Authenticator, 'password' | 'onEnd'>
+  auth: Pick<Authenticator, 'login' | 'onEnd'>
   sessions: Sessions
   topics: TopicTable
   retained: RetainedMessages

@@ -1,8 +1,10 @@
 // The life of the process: one per data folder, an orphaned database, an end that everybody is told of.
+import { join } from 'node:path'
 import { connectAsync } from 'mqtt'
 import { expect, it, onTestFinished } from 'vitest'
 import { eventually } from '../helpers/eventually.ts'
 import { isAlive, passwordOf, runCli, type Server, startServer } from '../helpers/process.ts'
+import { scratchFolder } from '../helpers/store.ts'
 import { loginClient } from '../script/xmpp-client.ts'
 
 async function start(): Promise<Server> {
@@ -17,6 +19,19 @@ it('a second server on the same data folder is refused with a clear message and 
   expect(second.code).toBe(1)
   expect(second.output).toContain(`Another ClearBox runs on the data folder ${server.dataDir}`)
   expect((await fetch(`${server.http}/ready`)).status).toBe(200)
+})
+
+it('a first start that fails does not take the password of admin with it', async () => {
+  const other = await start()
+  const folder = await scratchFolder()
+  onTestFinished(folder.remove)
+  const dataDir = join(folder.path, 'data')
+  const failed = await runCli(['start'], { dataDir, env: { CLEARBOX_HTTP_PORT: String(other.ports.http) } })
+  expect(failed.code).toBe(1)
+  expect(failed.output).toContain(`port ${other.ports.http}: another program listens there already`)
+  const server = await startServer({ dataDir })
+  onTestFinished(server.dispose)
+  await eventually(() => /Account admin@localhost, password \S+ \(shown this once\)/.test(server.output()))
 })
 
 it('the database of a killed broker is taken over as it runs', async () => {

@@ -17,7 +17,12 @@ describe('POST /v1/auth/login', () => {
     const { name, password } = await broker.account()
     const { status, json, headers } = await rest.post('/v1/auth/login', { username: `${name}@localhost`, password })
     expect(status).toBe(200)
-    expect(json).toEqual({ accessToken: expect.stringMatching(/^eyJ/), expiresIn: 3600 })
+    expect(json).toEqual({
+      accessToken: expect.stringMatching(/^eyJ/),
+      expiresIn: 3600,
+      refreshToken: expect.any(String),
+      refreshExpiresIn: 30 * 24 * 3600,
+    })
     expect(headers.get('cache-control')).toBe('no-store')
     expect(headers.get('x-content-type-options')).toBe('nosniff')
   })

@@ -29,7 +29,7 @@ export type TestBrokerOptions = Readonly<{ env?: Readonly<Record<string, string>
 export const adminPassword = 'admin-password'
 let accounts = 0
 
-/** Chat quotas are far away unless a test asks for them. */
+/** Quotas, rate limits and waits after failed logins are far away unless a test asks for them. */
 export async function startTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
   return startOn(await scratchFolder(), options)
 }
@@ -84,6 +84,10 @@ function testConfig(dataDir: string, env: Readonly<Record<string, string>>) {
       CLEARBOX_LOG_LEVEL: 'warn',
       CLEARBOX_QUOTA_PER_SECOND: '1000000',
       CLEARBOX_QUOTA_BURST: '1000000',
+      CLEARBOX_HTTP_RATE_PER_ADDRESS: '1000000',
+      CLEARBOX_HTTP_RATE_PER_ACCOUNT: '1000000',
+      CLEARBOX_LOGIN_TRIES: '1000',
+      CLEARBOX_LOGIN_ADDRESS_TRIES: '100000',
       ...env,
     },
   })

@@ -4,13 +4,13 @@ import { createTokens } from '../../broker/auth/tokens.ts'
 
 const secret = Buffer.alloc(32, 7)
 const tokens = createTokens({ secret, domain: 'example.org' })
-const claims = { account: 5, name: 'alice', credentialVersion: 2 }
+const claims = { account: 5, name: 'alice', credentialVersion: 2, session: 's1' }
 
 function sign(payload: Record<string, unknown>, key = secret, alg = 'HS256') {
   return new SignJWT(payload).setProtectedHeader({ alg }).sign(key)
 }
 
-const good = { iss: 'example.org', aud: 'clearbox', sub: 'alice', acc: 5, ver: 2 }
+const good = { iss: 'example.org', aud: 'clearbox', sub: 'alice', acc: 5, ver: 2, sid: 's1' }
 const later = Math.floor(Date.now() / 1000) + 60
 
 test('a token says whom it is for, names its login and lasts an hour', async () => {
@@ -19,7 +19,8 @@ test('a token says whom it is for, names its login and lasts an hour', async () 
   expect(await tokens.read(accessToken)).toEqual(claims)
   const payload = decodeJwt(accessToken)
   expect(Number(payload.exp) - Number(payload.iat)).toBe(3600)
-  expect(payload.sid).not.toBe(decodeJwt((await tokens.issue(claims)).accessToken).sid)
+  expect(payload.sid).toBe('s1')
+  expect(payload.jti).not.toBe(decodeJwt((await tokens.issue(claims)).accessToken).jti)
 })
 
 test('a token with all claims is read', async () => {
@@ -34,6 +35,7 @@ test.each([
   ['without a signature', () => new UnsecuredJWT({ ...good, exp: later }).encode()],
   ['of another issuer', () => sign({ ...good, iss: 'other.org', exp: later })],
   ['for another audience', () => sign({ ...good, aud: 'other', exp: later })],
+  ['without a login', () => sign({ ...good, sid: undefined, exp: later })],
   ['without an account', () => sign({ ...good, acc: undefined, exp: later })],
   ['that is none', () => 'Bearer'],
 ])('RFC 8725: a token %s is refused', async (_what, make) => {

@@ -1,5 +1,4 @@
 // The features in their order: within a phase, and on offer to a client.
-import type { Counters } from '../../../broker/metrics.ts'
 import type { Authenticator } from '../../../broker/types.ts'
 import type { ClientSession, Feature, Resources, StreamFeature } from '../feature.ts'
 import { toMessage } from '../map.ts'
@@ -18,14 +17,13 @@ import { stanzaIds } from './xep0359-stanza-ids.ts'
 
 type Deps = Readonly<{
   authenticator: Authenticator
-  counters: Counters
   /** Prepared. */
   domain: string
   resources: Resources
 }>
 
-export function createStreamFeatures({ authenticator, counters, domain, resources }: Deps): readonly StreamFeature[] {
-  return [startTls, createSasl({ authenticator, counters, domain }), createBind({ resources }), sessionOffer]
+export function createStreamFeatures({ authenticator, domain, resources }: Deps): readonly StreamFeature[] {
+  return [startTls, createSasl({ authenticator, domain }), createBind({ resources }), sessionOffer]
 }
 
 export function createFeatures({ domain, resources }: Pick<Deps, 'domain' | 'resources'>): readonly Feature[] {

@@ -1,9 +1,8 @@
 // RFC 6120 §6: SASL Negotiation  https://www.rfc-editor.org/rfc/rfc6120#section-6
 import { toAccountName } from '../../../broker/account-name.ts'
 import { BrokerError } from '../../../broker/errors.ts'
-import type { Counters } from '../../../broker/metrics.ts'
 import { TransientStoreError } from '../../../broker/stores.ts'
-import type { Authenticator, Principal } from '../../../broker/types.ts'
+import type { Authenticator, Origin, Principal } from '../../../broker/types.ts'
 import { type Element, el, textOf } from '../element.ts'
 import type { ClientStream, StreamFeature } from '../feature.ts'
 import { readPlain } from '../sasl/plain.ts'
@@ -16,54 +15,58 @@ const maxTries = 3
 const maxTokenLength = 4096
 
 type Deps = Readonly<{
-  authenticator: Pick<Authenticator, 'password' | 'verifiers'>
-  counters: Counters
+  authenticator: Pick<Authenticator, 'password' | 'verifiers' | 'demandTry' | 'tried'>
   /** Prepared. */
   domain: string
 }>
 
 /** What a stream is in the middle of. */
-type Exchange = { scram: Scram | null; tries: number }
+type Exchange = { scram: Scram | null; username: string; tries: number; readonly origin: Origin }
 
 const mechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN'] as const
 type Mechanism = (typeof mechanisms)[number]
 
-export function createSasl({ authenticator, counters, domain }: Deps): StreamFeature {
+export function createSasl({ authenticator, domain }: Deps): StreamFeature {
   const exchanges = new WeakMap<ClientStream, Exchange>()
 
   async function begin(element: Element, exchange: Exchange): Promise<Outcome> {
     const mechanism = mechanisms.find((name) => name === element.attrs.mechanism)
     if (mechanism === undefined) throw new SaslFault('invalid-mechanism')
     const initial = readToken(element)
-    if (mechanism === 'PLAIN') return takePlain(initial)
-    exchange.scram = createScram(mechanism, (username) => authenticator.verifiers(username))
+    if (mechanism === 'PLAIN') return takePlain(initial, exchange)
+    exchange.scram = createScram(mechanism, (username) => {
+      authenticator.demandTry(username, exchange.origin)
+      exchange.username = username
+      return authenticator.verifiers(username)
+    })
     // §6.4.2: without an initial response the mechanism is asked to begin.
     return initial === null ? { challenge: '' } : step(initial, exchange)
   }
 
-  async function takePlain(initial: Buffer | null): Promise<Outcome> {
+  async function takePlain(initial: Buffer | null, { origin }: Exchange): Promise<Outcome> {
     if (initial === null) throw new SaslFault('malformed-request')
     const { authzid, username, password } = readPlain(initial)
-    const principal = await authenticator.password(username, password)
+    const principal = await authenticator.password(username, password, origin)
     if (principal === null) throw new SaslFault('not-authorized')
     requireOwnName(authzid, principal, domain)
     return { principal, data: null }
   }
 
   async function step(token: Buffer, exchange: Exchange): Promise<Outcome> {
-    if (exchange.scram === null) throw new SaslFault('malformed-request')
-    const result = await exchange.scram.take(token)
+    const { scram, username, origin } = exchange
+    if (scram === null) throw new SaslFault('malformed-request')
+    // Of many exchanges at once only so many may be finished.
+    if (username !== '') authenticator.demandTry(username, origin)
+    const result = await scram.take(token)
     if ('challenge' in result) return result
-    if (result.principal === null) {
-      counters.loginFailures++
-      throw new SaslFault('not-authorized')
-    }
+    authenticator.tried(username, origin, result.principal)
+    if (result.principal === null) throw new SaslFault('not-authorized')
     requireOwnName(result.authzid, result.principal, domain)
     return { principal: result.principal, data: result.data }
   }
 
   async function advance(stream: ClientStream, element: Element): Promise<void> {
-    const exchange = exchanges.get(stream) ?? { scram: null, tries: 0 }
+    const exchange = exchanges.get(stream) ?? createExchange(stream)
     exchanges.set(stream, exchange)
     try {
       const outcome = await answer(element, exchange)
@@ -76,6 +79,7 @@ export function createSasl({ authenticator, counters, domain }: Deps): StreamFea
       )
     } catch (error) {
       exchange.scram = null
+      exchange.username = ''
       exchange.tries++
       stream.send(el('failure', ns, {}, el(conditionOf(error), ns)))
       if (exchange.tries >= maxTries) stream.fail('policy-violation', 'Too many attempts to log in.')
@@ -106,6 +110,10 @@ export function createSasl({ authenticator, counters, domain }: Deps): StreamFea
   }
 }
 
+function createExchange({ address }: ClientStream): Exchange {
+  return { scram: null, username: '', tries: 0, origin: { border: 'xmpp', address } }
+}
+
 type Outcome = Readonly<{ challenge: string }> | Readonly<{ principal: Principal; data: string | null }>
 
 /** §6.3.8: acting for another account is not offered. */
@@ -131,6 +139,6 @@ function toToken(text: string): string {
 function conditionOf(error: unknown): SaslCondition {
   if (error instanceof SaslFault) return error.condition
   if (error instanceof TransientStoreError) return 'temporary-auth-failure'
-  if (error instanceof BrokerError && error.code === 'overload') return 'temporary-auth-failure'
+  if (error instanceof BrokerError && ['overload', 'throttled'].includes(error.code)) return 'temporary-auth-failure'
   throw error
 }

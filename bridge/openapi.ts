@@ -1,0 +1,31 @@
+// The API's description, made from the schemas that validate, and a page to try it.
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { App } from './app.ts'
+
+const description = `Messages, history and administration of ClearBox. Log in with \`POST /v1/auth/login\` and send the
+access token as \`Authorization: Bearer …\`. Faults are problems (RFC 9457).`
+
+/** Sees the routes that are registered after it. GET /openapi.json; GET /docs is the page. */
+export function openapi(app: App): void {
+  app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'ClearBox', version: '1.0.0', description },
+      tags: [
+        { name: 'login', description: 'Tokens' },
+        { name: 'chat', description: 'Messages between accounts' },
+        { name: 'topics', description: 'Plain topics' },
+        { name: 'admin', description: 'For administrators' },
+        { name: 'server', description: 'State of the server' },
+      ],
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+    },
+    transform: jsonSchemaTransform,
+  })
+  app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'list', persistAuthorization: false } })
+  app.register(async (scope) => {
+    scope.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  })
+}
