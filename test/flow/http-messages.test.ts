@@ -1,3 +1,4 @@
+import { connectAsync } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
 import { createRest, logIn } from '../helpers/rest.ts'
@@ -55,6 +56,35 @@ describe('POST /v1/messages', () => {
     expect(first.status).toBe(201)
     expect(second.json).toEqual(first.json)
     expect(items((await asAlice.get(`/v1/history?with=${bob.name}`)).json)).toHaveLength(1)
+  })
+
+  test('DESIGN §4: a key that comes back with other content is 422, whoever used it first; and stores nothing', async () => {
+    const { alice, bob, asAlice } = await pair()
+    const key = { 'idempotency-key': 'k1' }
+    const first = await asAlice.post('/v1/messages', { to: bob.name, text: 'one' }, key)
+    const other = await asAlice.post('/v1/messages', { to: bob.name, text: 'two' }, key)
+    expect(other).toMatchObject({ status: 422, type: 'application/problem+json' })
+    expect(other.json.type).toBe('urn:problem-type:clearbox:key-reused')
+    const client = await connectAsync(`mqtt://127.0.0.1:${broker.mqttPort}`, {
+      username: alice.name,
+      password: alice.password,
+      protocolVersion: 5,
+    })
+    // The same key over MQTT: a repeat of the first, and a new message, which REST then refuses to repeat otherwise.
+    const send = (text: string, oid: string) =>
+      client.publishAsync(`u/${bob.name}/in`, text, { qos: 1, properties: { userProperties: { 'cb-oid': oid } } })
+    await send('one', 'k1')
+    await send('three', 'k2')
+    await client.endAsync()
+    const repeat = await asAlice.post('/v1/messages', { to: bob.name, text: 'three' }, { 'idempotency-key': 'k2' })
+    expect(repeat.status).toBe(201)
+    const fourth = await asAlice.post('/v1/messages', { to: bob.name, text: 'four' }, { 'idempotency-key': 'k2' })
+    expect(fourth.status).toBe(422)
+    const texts = items((await asAlice.get(`/v1/history?with=${bob.name}`)).json).map(({ text, id }) => [text, id])
+    expect(texts).toEqual([
+      ['one', first.json.id],
+      ['three', repeat.json.id],
+    ])
   })
 
   test('a receiver that does not exist is refused like one that does not want to be written to', async () => {
