@@ -11,7 +11,7 @@ import { BrokerError } from './errors.ts'
 import type { Events } from './happening.ts'
 import type { Logger } from './log.ts'
 import type { AccountStore, ChangeStore, RefreshTokenStore, SecretStore } from './stores.ts'
-import type { Authenticator, Login, Origin, Principal } from './types.ts'
+import type { Authenticator, Login, Origin, Principal, TokenPair } from './types.ts'
 
 /** An MQTT client without a user name, where that is allowed. */
 export const anonymous: Principal = Object.freeze({ account: 0, name: '', role: 'user', plainTopics: 'all', epoch: 0 })
@@ -87,27 +87,7 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
     demandTry,
     tried,
 
-    async openLogin(principal) {
-      const entry = live.known(principal.account) ?? (await live.load(principal.name))
-      if (!entry || entry.account.id !== principal.account) throw new BrokerError('unauthenticated')
-      return logins.open(entry.account)
-    },
-
-    async refreshLogin(refreshToken, origin) {
-      const refreshed = await logins.refresh(refreshToken)
-      if (refreshed && !refreshed.pair) {
-        const { account, name } = refreshed.login
-        events.record({ action: 'token.reused', ...origin, account, name })
-      }
-      return refreshed?.pair ?? null
-    },
-
-    async endLogin({ principal: { account, name }, session }, origin) {
-      if (session === null) return
-      await logins.end(session)
-      events.record({ action: 'login.ended', ...origin, account, name })
-    },
-
+    ...createLoginSessions({ live, logins, events }),
     token: readToken,
     onEnd: (principal, end, session = null) => registerEnd({ live, logins, principal, session }, end),
     refresh: live.refresh,
@@ -134,6 +114,36 @@ function createTries({ guard, events, domain }: Pick<Deps, 'guard' | 'events' | 
       }
       events.record({ action: 'login.failed', ...origin, name })
       if (guard.failed(origin.address, name ?? '')) events.record({ action: 'login.held', ...origin, name })
+    },
+  }
+}
+
+/** Logins over HTTP, with the events that are told of them. */
+function createLoginSessions({
+  live,
+  logins,
+  events,
+}: Readonly<{ live: LiveAccounts; logins: Logins; events: Events }>) {
+  return {
+    async openLogin(principal: Principal): Promise<TokenPair> {
+      const entry = live.known(principal.account) ?? (await live.load(principal.name))
+      if (!entry || entry.account.id !== principal.account) throw new BrokerError('unauthenticated')
+      return logins.open(entry.account)
+    },
+
+    async refreshLogin(refreshToken: string, origin: Origin): Promise<TokenPair | null> {
+      const refreshed = await logins.refresh(refreshToken)
+      if (refreshed && !refreshed.pair) {
+        const { account, name } = refreshed.login
+        events.record({ action: 'token.reused', ...origin, account, name })
+      }
+      return refreshed?.pair ?? null
+    },
+
+    async endLogin({ principal: { account, name }, session }: Login, origin: Origin): Promise<void> {
+      if (session === null) return
+      await logins.end(session)
+      events.record({ action: 'login.ended', ...origin, account, name })
     },
   }
 }
