@@ -5,6 +5,14 @@ import { connectMqtt, type Lane, login, mqttLane, post, restLane, type Sent, xmp
 import { createReceiver, type Received, type Receiver } from './load-receiver.ts'
 import { type Server, startServer } from './process.ts'
 
+/** The load is one of few accounts on one address. */
+const unlimited = {
+  CLEARBOX_QUOTA_PER_SECOND: '1000000',
+  CLEARBOX_QUOTA_BURST: '1000000',
+  CLEARBOX_HTTP_RATE_PER_ADDRESS: '1000000',
+  CLEARBOX_HTTP_RATE_PER_ACCOUNT: '1000000',
+}
+
 export type Victims = 'broker' | 'broker and database'
 
 export type RoundReport = Readonly<{ victims: Victims; sent: number; acknowledged: number; restartMs: number }>
@@ -26,7 +34,7 @@ const senders = { rest: 'carol', mqtt: 'dave', xmpp: 'erin', plain: 'frank' } as
 export async function createBench(): Promise<Bench> {
   // @xmpp/client checks the certificate, which is self-signed, and takes no options for it.
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
-  let server = await startServer({ env: { CLEARBOX_QUOTA_PER_SECOND: '1000000', CLEARBOX_QUOTA_BURST: '1000000' } })
+  let server = await startServer({ env: unlimited })
   for (const name of [receiverName, ...Object.values(senders)]) await server.addUser(name)
   const online = createReceiver(receiverName, 'online', plainFilter)
   const offline = createReceiver(receiverName, 'offline', plainFilter)
