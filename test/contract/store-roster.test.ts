@@ -88,7 +88,7 @@ describe.each(storeKinds)('rosters on $name', ({ create }) => {
 
   it('loses no change when both ends change at once, from several processes', async () => {
     const [alice, bob] = await pair()
-    const stores = [db.store, await db.open()]
+    const other = await db.open()
     const turns = Array.from({ length: 20 }, (_, n) => {
       const ends = n % 2 ? [endOf(alice, bob), endOf(bob, alice)] : [endOf(bob, alice), endOf(alice, bob)]
       const [own, theirs] = ends as [RosterEnd, RosterEnd]
@@ -96,7 +96,8 @@ describe.each(storeKinds)('rosters on $name', ({ create }) => {
       const [first, second] = about as [Account, Account]
       const add = (item: RosterItem | null, who: Account) =>
         itemOf(who, { groups: [...(item?.groups ?? []), String(n)] })
-      return stores[n % 4 < 2 ? 0 : 1]?.rosters.change(own, theirs, (found) => ({
+      const { rosters } = n % 4 < 2 ? db.store : other
+      return rosters.change(own, theirs, (found) => ({
         own: add(found.own, first),
         theirs: add(found.theirs, second),
       }))
