@@ -130,7 +130,9 @@ function toAttributes(tag: SaxesTagNS): Record<string, string> {
 export function toFault(error: unknown): XmlFault {
   if (error instanceof XmlFault) return error
   const detail = error instanceof Error ? error.message : 'unknown'
-  return new XmlFault(detail === 'undefined entity.' ? 'restricted-xml' : 'not-well-formed', detail)
+  // RFC 6120 §11.1: what no document of XMPP has, wherever it stands.
+  const isRestricted = detail === 'undefined entity.' || detail.includes('doctype')
+  return new XmlFault(isRestricted ? 'restricted-xml' : 'not-well-formed', detail)
 }
 
 export function isBlank(text: string): boolean {
