@@ -42,7 +42,7 @@ function intro({ date, command, rounds, seconds, facts }: Heading): string {
   const what = [
     `Written by \`${command}\` on ${date}: ${rounds} round(s), ClearBox and Mosquitto in turns, ${seconds} s per steady measurement; the table shows medians, \`ratio\` the median of the rounds' ratios.`,
     ...facts.map((fact) => `${fact}.`),
-    'Both brokers have password login and permissions on, and limits under which nothing is dropped; ClearBox serves its metrics too. Every broker process is fresh for each run.',
+    'Both brokers have password login and permissions on; ClearBox serves its metrics too. Mosquitto’s queues have no limit, ClearBox has its default limits. Every broker process is fresh for each run.',
     'CPU time is that of /proc: user and system time of the broker; that of ClearBox’s database apart. Every message carries its number, and every arrival is checked.',
     'Trust the ratios, not the absolute figures: they depend on the machine.',
   ]
