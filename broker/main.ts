@@ -20,8 +20,10 @@ import type { Logger } from './log.ts'
 import { createMessageLog } from './message-log.ts'
 import { createMetrics } from './metrics.ts'
 import { createMqttBorder } from './mqtt/border.ts'
+import { createPresence } from './presence.ts'
 import { createQuota } from './quota.ts'
 import { createReadiness } from './readiness.ts'
+import { createRosters } from './roster.ts'
 import { createRounds } from './rounds.ts'
 import type { Store } from './stores.ts'
 import type { Listening } from './types.ts'
@@ -68,7 +70,10 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const quota = createQuota(config.quota)
   const admission = createAdmission({ directory, log, quota, live: followers.live, counters })
 
-  const shared = { config, limits, counters, logger, auth, admission, followers }
+  const rosters = createRosters({ store: store.rosters, directory, domain })
+  const presence = createPresence({ rosters, directory })
+
+  const shared = { config, limits, counters, logger, auth, admission, followers, rosters, presence }
   const guest = config.mqtt.anonymous ? anonymous : null
   const mqtt = await createMqttBorder({ ...shared, store, log, directory, anonymous: guest })
   const { pressure, publisher } = mqtt

@@ -112,6 +112,9 @@ export interface ClientSession {
   becomeUnavailable(): void
 }
 
+/** The resources that have asked for the roster, and so are told of its changes (RFC 6121 §2.2). */
+export type Interest = WeakMap<ClientSession, Readonly<{ versioned: boolean }>>
+
 /** The bound resources of this node. */
 export interface Resources {
   of(account: string): readonly ClientSession[]

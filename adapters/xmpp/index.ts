@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import { toDomain } from '../../broker/account-name.ts'
 import type { Config } from '../../broker/config.ts'
+import type { Presence, Rosters } from '../../broker/contacts.ts'
 import type { Limits } from '../../broker/limits.ts'
 import type { Logger } from '../../broker/log.ts'
 import type { Counters } from '../../broker/metrics.ts'
@@ -26,6 +27,8 @@ export type XmppDeps = Readonly<{
   authenticator: Authenticator
   admission: Admission
   followers: Followers
+  rosters: Rosters
+  presence: Presence
   /** How much waits for the database, on this node. */
   pressure: Pressure
   /** The resource by which others know an MQTT device (DESIGN §3). */
@@ -82,7 +85,12 @@ function createStreamDeps(deps: XmppDeps, onClose: (stream: Stream) => void): St
   const logger = deps.logger.child({ area: 'xmpp' })
   const domain = toDomain(config.domain) ?? config.domain
   const resources = createResources()
-  const router = createRouter({ domain, resources, logger, features: createFeatures({ domain, resources }) })
+  const router = createRouter({
+    domain,
+    resources,
+    logger,
+    features: createFeatures({ ...deps, domain, resources, logger }),
+  })
   const naming = { domain, publicResource: deps.publicResource }
   const sessionDeps: SessionDeps = { ...deps, resources, naming }
   return {
