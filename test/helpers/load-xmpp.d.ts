@@ -24,6 +24,8 @@ declare module '@xmpp/client' {
     username: string
     password: string
     resource?: string
+    /** Milliseconds for each step of the stream's start. */
+    timeout?: number
   }): Client
 
   export function xml(

@@ -102,6 +102,7 @@ export async function xmppLane({ server, name, account, to }: LaneOptions): Prom
     username: account,
     password: passwordOf(account),
     resource: name,
+    timeout: 10_000,
   })
   client.reconnect.stop()
   client.on('error', () => undefined)
