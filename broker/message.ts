@@ -24,17 +24,21 @@ const kinds = new Set<string>([
   'error',
 ] satisfies Kind[]) // prettier-ignore
 
-/** PostgreSQL keeps no NUL, and no client can show one. */
-const text = z.string().refine((value) => !value.includes('\0'), 'must not contain U+0000')
+/** PostgreSQL keeps no NUL and no half of a surrogate pair, and no client can show them. */
+function isStorableText(value: string): boolean {
+  return !value.includes('\0') && !/\p{Cs}/u.test(value)
+}
+
+const text = z.string().refine(isStorableText, 'must be well-formed Unicode without U+0000')
 const word = text.max(1024)
 const maxDepth = 64
 
 /** `data` is any JSON that the store and other parsers can take: no NUL in a string or name, and not nested without end. */
 function isStorableJson(value: unknown, depth = 0): boolean {
-  if (typeof value === 'string') return !value.includes('\0')
+  if (typeof value === 'string') return isStorableText(value)
   if (typeof value !== 'object' || value === null) return true
   if (depth === maxDepth) return false
-  return Object.entries(value).every(([name, field]) => !name.includes('\0') && isStorableJson(field, depth + 1))
+  return Object.entries(value).every(([name, field]) => isStorableText(name) && isStorableJson(field, depth + 1))
 }
 
 const json = z

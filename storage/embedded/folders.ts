@@ -15,12 +15,21 @@ const MAX_LOG_BYTES = 1 << 20
 
 /** Makes the data folder when there is none: root's may be passed through, so that `nobody` can reach its part of it. */
 export async function openFolders(dataDir: string): Promise<Folders> {
-  const made = await mkdir(dataDir, { recursive: true }).catch((error: Error) => {
+  const made = await makeFolder(dataDir).catch((error: Error) => {
     throw new StoreStartError(`The data folder ${dataDir} cannot be made: ${error.message}`, { cause: error })
   })
   const data = await realpath(dataDir)
-  if (made !== undefined) await chmod(data, process.getuid?.() === 0 ? 0o711 : 0o700)
+  if (made) await chmod(data, process.getuid?.() === 0 ? 0o711 : 0o700)
   return { data, cluster: join(data, 'postgres'), log: join(data, 'postgres.log') }
+}
+
+/** With its parents. Answers whether it was missing. Node's recursive mkdir never ends in places such as /proc. */
+async function makeFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null)
+  if (found?.isDirectory()) return false
+  if (dirname(path) !== path) await makeFolder(dirname(path))
+  await mkdir(path)
+  return true
 }
 
 /** The log, for appending; an older one that has grown long is put aside. */
