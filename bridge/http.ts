@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Config } from '../broker/config.ts'
+import type { Presence } from '../broker/contacts.ts'
 import { BrokerError } from '../broker/errors.ts'
 import type { Events } from '../broker/happening.ts'
 import type { Logger } from '../broker/log.ts'
@@ -23,6 +24,7 @@ import { logins } from './routes/logins.ts'
 import { messages } from './routes/messages.ts'
 import { metrics } from './routes/metrics.ts'
 import { publish } from './routes/publish.ts'
+import { status } from './routes/status.ts'
 
 export type HttpDeps = Readonly<{
   config: Pick<Config, 'bind' | 'domain' | 'http' | 'tls'>
@@ -33,6 +35,7 @@ export type HttpDeps = Readonly<{
   readHistory: ReadHistory
   lookUp: LookUp
   publisher: PlainPublisher
+  presence: Presence
   events: Events
   audit: Pick<AuditStore, 'read'>
   health: Health
@@ -83,6 +86,7 @@ function routes(app: App, deps: HttpDeps): void {
   messages(app, shared)
   history(app, shared)
   publish(app, shared)
+  status(app, shared)
   audit(app, shared)
   health(app, deps)
   metrics(app, shared)

@@ -75,9 +75,9 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
 
   const shared = { config, limits, counters, logger, auth, admission, followers, rosters, presence }
   const guest = config.mqtt.anonymous ? anonymous : null
-  const mqtt = await createMqttBorder({ ...shared, store, log, directory, anonymous: guest })
-  const { pressure, publisher } = mqtt
   const publicResource = createDeviceNames(await store.secrets.getOrCreate('device-names', 32))
+  const mqtt = await createMqttBorder({ ...shared, store, log, directory, publicResource, anonymous: guest })
+  const { pressure, publisher } = mqtt
   const xmpp = createXmpp({ ...shared, pressure, authenticator: auth, secureContext, publicResource })
   const readiness = createReadiness({ pressure, ping: store.ping })
   const http = createHttp({

@@ -6,6 +6,8 @@ import type { View } from './types.ts'
 export type TopicKind =
   | Readonly<{ kind: 'plain' }>
   | Readonly<{ kind: 'door'; to: string }>
+  /** Where a device says how it is. */
+  | Readonly<{ kind: 'presence'; of: string }>
   /** Only the broker may publish here, or nobody. */
   | Readonly<{ kind: 'closed' }>
   /** Below `u/`, with a name that is not in its one spelling. */
@@ -15,6 +17,8 @@ export type TopicKind =
 export type FilterKind =
   | Readonly<{ kind: 'plain' }>
   | Readonly<{ kind: 'streams'; views: readonly View[] }>
+  /** Null: of every contact. Whether a named one may be seen is the roster's question. */
+  | Readonly<{ kind: 'presence'; of: string | null }>
   | Readonly<{ kind: 'refused'; reason: 0x87 | 0x8f | 0x97 | 0x9e }>
 
 const plain = { kind: 'plain' } as const
@@ -32,10 +36,12 @@ export function classifyTopic(topic: string, domain: string): TopicKind {
   const levels = topic.split('/')
   const [first = '', name = '', leaf] = levels
   if (!isReserved(first)) return plain
-  if (first !== 'u' || levels.length !== 3) return closed
-  const to = nameOfLevel(name, domain)
-  if (to === null) return { kind: 'misspelt' }
-  return leaf === 'in' ? { kind: 'door', to } : closed
+  const isPresence = levels.length === 4 && leaf === 'presence' && levels[3] === 'set'
+  if (first !== 'u' || (levels.length !== 3 && !isPresence)) return closed
+  const of = nameOfLevel(name, domain)
+  if (of === null) return { kind: 'misspelt' }
+  if (isPresence) return { kind: 'presence', of }
+  return leaf === 'in' ? { kind: 'door', to: of } : closed
 }
 
 /** The filter is valid already (wildcards in their places). `me` is the subscriber's canonical name, '' for anonymous. */
@@ -44,9 +50,11 @@ export function classifyFilter(filter: string, me: string, domain: string): Filt
   const [first = '', name = '', leaf = ''] = levels
   if (first === '$share') return { kind: 'refused', reason: 0x9e }
   if (!isReserved(first)) return plain
+  if (me !== '' && filter === 'u/+/presence') return { kind: 'presence', of: null }
   if (first !== 'u' || name === '+' || name === '#' || levels.length < 3) return { kind: 'refused', reason: 0x87 }
   const owner = nameOfLevel(name, domain)
   if (owner === null) return { kind: 'refused', reason: 0x8f }
+  if (me !== '' && levels.length === 3 && leaf === 'presence') return { kind: 'presence', of: owner }
   if (owner !== me || levels.length > 3) return { kind: 'refused', reason: 0x87 }
   if (leaf === '#' || leaf === '+') return { kind: 'streams', views: allViews }
   const view = views.find((known) => known === leaf)
@@ -63,6 +71,11 @@ function nameOfLevel(level: string, domain: string): string | null {
 /** The topic level of an account: percent-encoded `% / + #` and a leading `$`. */
 export function toLevel(name: string): string {
   return name.replace(/^\$|[%/+#]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+}
+
+/** The topic of an account's presence. */
+export function presenceTopic(name: string): string {
+  return `u/${toLevel(name)}/presence`
 }
 
 /** The topic of one stream of an account. */

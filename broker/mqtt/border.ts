@@ -1,6 +1,7 @@
 // Puts the MQTT border together: topics, sessions, queue, bus, listener.
 import { createBus } from '../bus.ts'
 import type { Config } from '../config.ts'
+import type { Presence } from '../contacts.ts'
 import type { Directory } from '../directory.ts'
 import type { FollowerHub } from '../follow.ts'
 import type { Limits } from '../limits.ts'
@@ -23,6 +24,7 @@ import type { Host } from './host.ts'
 import { createMqtt } from './listen.ts'
 import { createFlusher } from './output.ts'
 import { createPlainPublisher } from './plain-publisher.ts'
+import { createPresenceStreams } from './presence-streams.ts'
 import { restoreStreams } from './streams.ts'
 
 export type MqttBorderDeps = Readonly<{
@@ -33,6 +35,9 @@ export type MqttBorderDeps = Readonly<{
   anonymous: Principal | null
   admission: Admission
   followers: FollowerHub
+  presence: Presence
+  /** The name by which others know a device (DESIGN §3). */
+  publicResource: (clientId: string) => string
   log: MessageLog
   directory: Directory
   limits: Limits
@@ -65,6 +70,8 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
   const router = createRouter(topics)
   const queue = createQueue(store.queues, await store.queues.lastPosition(), logger)
   const retained = createRetained(limits, await store.queues.retained())
+  const { party } = deps.directory
+  const presenceStreams = createPresenceStreams({ presence: deps.presence, party, logger })
   const sessions = createSessions({
     store: store.sessions,
     queues: store.queues,
@@ -75,7 +82,11 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     counters,
     logger,
     restoreStreams: (session, stored) =>
-      restoreStreams(session, stored, (filter) => viewsOf(filter, session.accountName, config.domain), followers),
+      restoreStreams(stored, (filter) => classifyFilter(filter, session.accountName, config.domain), {
+        session,
+        followers,
+        presence: presenceStreams.of(session),
+      }),
     onOverflow: ({ account, clientId }, dropped) =>
       followers.notice(account, {
         code: 'queue-overflow',
@@ -97,7 +108,8 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     bus,
     head: log.head,
     notice: followers.notice,
-    party: deps.directory.party,
+    party,
+    presenceStreams,
     pressure,
     flusher: createFlusher(),
     lent: new Publication(looseTopic('')),
@@ -111,9 +123,4 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     drained: queue.batcher.drained,
     abandon: queue.batcher.abandon,
   }
-}
-
-function viewsOf(filter: string, account: string, domain: string) {
-  const kind = classifyFilter(filter, account, domain)
-  return kind.kind === 'streams' ? kind.views : []
 }

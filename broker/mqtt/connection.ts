@@ -13,14 +13,16 @@ import { type Level, packetType } from './codec/packet-type.ts'
 import { PINGRESP, readPingreq } from './codec/ping.ts'
 import { readSubscribe } from './codec/subscribe.ts'
 import { readUnsubscribe } from './codec/unsubscribe.ts'
+import { createDevicePresence, type DevicePresence } from './device-presence.ts'
 import { toWire, updateExpiry } from './encode.ts'
 import type { Host } from './host.ts'
 import { Input } from './input.ts'
 import { Output } from './output.ts'
 import { PublishPath } from './publish.ts'
 import { Replay } from './replay.ts'
+import { SessionStreams } from './streams.ts'
 import { type Answered, subscribe, unsubscribe } from './subscriptions.ts'
-import { sendWill } from './will.ts'
+import { lastWords, sendWill } from './will.ts'
 
 /** Reason codes of the server's DISCONNECT that are not a packet's fault (MQTT 5 table 3-10). */
 export const closeReason = {
@@ -45,6 +47,7 @@ export class Connection implements Transport {
   private accepted: Accepted | null = null
   private path: PublishPath | null = null
   private replay: Replay | null = null
+  private device: DevicePresence | null = null
   private maxPacketBytes = Number.POSITIVE_INFINITY
   private stopWatching: () => void = () => undefined
   /** A packet is being handled that others must wait for (CONNECT, SUBSCRIBE). */
@@ -259,6 +262,7 @@ export class Connection implements Transport {
   private open(accepted: Accepted): void {
     const { session, principal } = accepted
     this.accepted = accepted
+    this.device = this.createDevice(accepted)
     this.maxPacketBytes = accepted.maxPacketBytes
     this.path = new PublishPath({
       host: this.host,
@@ -271,6 +275,7 @@ export class Connection implements Transport {
         if (this.stopped) queueMicrotask(this.goOn)
       },
       pauseFor: (ms) => this.pauseFor(ms),
+      say: (payload) => this.device?.say(payload) ?? null,
       end: (reason) => queueMicrotask(() => this.close(reason)),
     })
     this.replay = new Replay(session)
@@ -282,8 +287,22 @@ export class Connection implements Transport {
     }
     session.attach(this, accepted.receiveMaximum)
     session.streams?.open()
+    if (session.streams instanceof SessionStreams) session.streams.presence.showAll()
+    this.device?.settle()
     this.busy = false
     this.goOn()
+  }
+
+  private createDevice({ principal, session }: Accepted): DevicePresence | null {
+    if (principal.account === 0) return null
+    const { presence, party, publicResource, logger } = this.host
+    return createDevicePresence({
+      presence,
+      owner: party(principal.account, principal.name),
+      resource: publicResource(session.clientId),
+      followsMessages: () => session.streams instanceof SessionStreams && session.streams.follows('msg'),
+      logger,
+    })
   }
 
   /** Runs what the packets behind it must wait for; its answer goes out, then they are handled. */
@@ -297,6 +316,7 @@ export class Connection implements Transport {
         this.busy = false
         this.output.bytes(answer)
         after()
+        this.device?.settle()
         this.goOn()
       })
       .catch((fault: unknown) => this.fail(fault))
@@ -368,5 +388,6 @@ export class Connection implements Transport {
       .leave(accepted.session, this)
       .catch((fault: unknown) => this.host.logger.warn({ err: fault }, 'a session could not be ended'))
     if (accepted.will !== null && !clean) sendWill(this.host, accepted, accepted.will)
+    this.device?.end(clean ? '' : lastWords(this.host, accepted))
   }
 }

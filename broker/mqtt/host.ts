@@ -1,5 +1,6 @@
 // What all MQTT connections of a node share. Types only.
 import type { Bus } from '../bus.ts'
+import type { Presence } from '../contacts.ts'
 import type { Limits } from '../limits.ts'
 import type { Logger } from '../log.ts'
 import type { Counters } from '../metrics.ts'
@@ -10,6 +11,7 @@ import type { Sessions } from '../sessions.ts'
 import type { TopicTable } from '../topic-table.ts'
 import type { Admission, Authenticator, Followers, Notice, Party, Principal } from '../types.ts'
 import type { Flusher } from './output.ts'
+import type { PresenceStreams } from './presence-streams.ts'
 
 export type Host = Readonly<{
   domain: string
@@ -22,6 +24,10 @@ export type Host = Readonly<{
   bus: Bus
   admission: Admission
   followers: Followers
+  presence: Presence
+  presenceStreams: PresenceStreams
+  /** The name by which others know a device (DESIGN §3). */
+  publicResource: (clientId: string) => string
   /** An account's last seq. */
   head: (account: number) => Promise<number>
   notice: (account: number, notice: Notice) => void

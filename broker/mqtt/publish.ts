@@ -19,6 +19,9 @@ import type { Output } from './output.ts'
 const receiveMaximumExceeded = 0x93
 const noMatchingSubscribers = 0x00
 
+/** The receipt of what is live only. */
+const nothingStored: Receipt = { id: '', ts: 0, repeated: false }
+
 /** The wire of the packet that is being handled, when its bytes can go out as they came. Reused. */
 const raw: { -readonly [K in keyof Wire]: Wire[K] } = { bytes: Buffer.alloc(0), start: 0, end: 0, packetIdAt: -1 }
 
@@ -33,6 +36,8 @@ export type PublishPathDeps = Readonly<{
   onSettled: () => void
   /** Nothing more is read for so long: the account's quota (DESIGN §2). */
   pauseFor: (ms: number) => void
+  /** What was published to `u/{me}/presence/set`. */
+  say: (payload: Buffer) => BrokerError | null
   /** The connection must end with this reason. */
   end: (reason: number) => void
 }>
@@ -63,6 +68,7 @@ export class PublishPath implements ReceiptSink {
     const { principal } = this.deps
     if (this.allowedEpoch !== principal.epoch) {
       if (topic.kind.kind === 'door' && principal.account > 0) return this.takeChat(buffer, publish, topic.kind.to)
+      if (topic.kind.kind === 'presence' && topic.kind.of === principal.name) return this.takePresence(buffer, publish)
       if (!mayPublishPlain(principal, topic)) return this.refuse(buffer, publish, topic)
       this.allowedEpoch = principal.epoch
     }
@@ -177,6 +183,15 @@ export class PublishPath implements ReceiptSink {
     // It may be refused only after other topics have come.
     const { topic } = this
     host.admission.admit(message, { settle: (place, outcome) => this.settleFor(topic, place, outcome) }, token)
+    return true
+  }
+
+  private takePresence(buffer: Buffer, publish: Publish): boolean {
+    this.deps.host.counters.mqttMessagesReceived++
+    this.properties(buffer, publish)
+    const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
+    const refused = this.deps.say(buffer.subarray(publish.payloadStart, publish.payloadEnd))
+    this.settle(token, refused ?? nothingStored)
     return true
   }
 

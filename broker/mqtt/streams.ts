@@ -5,12 +5,14 @@ import type { SubscriptionOptions, Topic } from '../routes.ts'
 import type { InFlight, Origin } from '../send-window.ts'
 import type { Session, StreamState } from '../session.ts'
 import type { StoredSubscription } from '../stores.ts'
-import { streamTopic } from '../topic.ts'
+import { type FilterKind, streamTopic } from '../topic.ts'
 import { looseTopic } from '../topic-table.ts'
 import type { Follower, Followers, FollowingSession, LogEntry, Notice, View } from '../types.ts'
 import { encodeProperties } from './codec/properties.ts'
+import type { SessionPresence } from './presence-streams.ts'
 
 type Filter = Readonly<{ views: readonly View[]; options: SubscriptionOptions }>
+type Following = Readonly<{ session: Session; followers: Followers; presence: SessionPresence }>
 const envelopeType = 'application/vnd.clearbox+json; v=1'
 const noIds: readonly number[] = []
 
@@ -20,18 +22,25 @@ export class SessionStreams implements StreamState {
   private readonly followers: Followers
   private readonly filters = new Map<string, Filter>()
   private readonly streams = new Map<View, Stream>()
+  /** Of the account's contacts; not from the log. */
+  readonly presence: SessionPresence
 
-  constructor(session: Session, followers: Followers) {
+  constructor({ session, followers, presence }: Following) {
     this.session = session
     this.followers = followers
+    this.presence = presence
   }
 
   has(filter: string): boolean {
-    return this.filters.has(filter)
+    return this.filters.has(filter) || this.presence.has(filter)
+  }
+
+  follows(view: View): boolean {
+    return this.streams.has(view)
   }
 
   get count(): number {
-    return this.filters.size
+    return this.filters.size + this.presence.count
   }
 
   /** Adds or replaces a filter. A stream that is new starts behind `position`, a seq of the owner's log. */
@@ -47,6 +56,7 @@ export class SessionStreams implements StreamState {
 
   remove(filter: string): void {
     this.filters.delete(filter)
+    this.presence.remove(filter)
     const wanted = new Set([...this.filters.values()].flatMap(({ views }) => views))
     for (const [view, stream] of this.streams) {
       if (wanted.has(view)) continue
@@ -59,14 +69,17 @@ export class SessionStreams implements StreamState {
   /** The session is online: followers start where they had come. */
   open(): void {
     for (const stream of this.streams.values()) stream.open()
+    this.presence.open()
   }
 
   close(): void {
     for (const stream of this.streams.values()) stream.close()
+    this.presence.close()
   }
 
   resume(): void {
     for (const stream of this.streams.values()) stream.resume()
+    this.presence.resume()
   }
 
   positions(): ReadonlyMap<string, number> {
@@ -75,6 +88,7 @@ export class SessionStreams implements StreamState {
       const seqs = views.map((view) => this.streams.get(view)?.position ?? 0).filter((seq) => seq >= 0)
       positions.set(filter, seqs.length > 0 ? Math.min(...seqs) : 0)
     }
+    for (const filter of this.presence.names) positions.set(filter, 0)
     return positions
   }
 
@@ -92,15 +106,17 @@ export class SessionStreams implements StreamState {
 
 /** Gives a session that was read from the store its streams back. */
 export function restoreStreams(
-  session: Session,
   stored: readonly StoredSubscription[],
-  views: (filter: string) => readonly View[],
-  followers: Followers,
+  classify: (filter: string) => FilterKind,
+  following: Following,
 ): void {
-  const streams = new SessionStreams(session, followers)
-  for (const { filter, position, ...options } of stored)
-    streams.add(filter, { views: views(filter), options }, position ?? 0)
-  session.streams = streams
+  const streams = new SessionStreams(following)
+  for (const { filter, position, ...options } of stored) {
+    const kind = classify(filter)
+    if (kind.kind === 'presence') streams.presence.add(filter, { of: kind.of, options })
+    else streams.add(filter, { views: kind.kind === 'streams' ? kind.views : [], options }, position ?? 0)
+  }
+  following.session.streams = streams
 }
 
 /** One view of the owner's log for one session. */

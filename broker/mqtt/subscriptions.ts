@@ -3,7 +3,6 @@ import { decideFilter } from '../policy.ts'
 import type { SubscriptionOptions } from '../routes.ts'
 import type { StoredSubscription } from '../stores.ts'
 import type { FilterKind } from '../topic.ts'
-import type { View } from '../types.ts'
 import type { Accepted } from './accept.ts'
 import type { Level } from './codec/packet-type.ts'
 import { type Subscribe, type Subscription, writeSuback } from './codec/subscribe.ts'
@@ -19,6 +18,7 @@ type Asked = Readonly<{ subscription: Subscription; options: SubscriptionOptions
 
 const filterInvalid = 0x8f
 const quotaExceeded = 0x97
+const notAuthorized = 0x87
 const noSubscriptionExisted = 0x11
 const maxFilterLevels = 128
 
@@ -30,7 +30,9 @@ export async function subscribe(
   packet: Subscribe,
   replay: Replay,
 ): Promise<Answered> {
-  const asked = packet.subscriptions.map((subscription) => ask(host, accepted, packet, subscription))
+  const asked = await Promise.all(
+    packet.subscriptions.map((subscription) => authorise(host, accepted, ask(host, accepted, packet, subscription))),
+  )
   const granted = asked.filter(({ kind }) => kind.kind !== 'refused')
   const { session } = accepted
   const hasStreams = granted.some(({ kind }) => kind.kind === 'streams')
@@ -47,7 +49,31 @@ export async function subscribe(
     packet.packetId,
     asked.map(({ kind, options }) => (kind.kind === 'refused' ? kind.reason : options.qos)),
   )
-  return { answer, after: () => replayRetained(host, granted, replay) }
+  const after = () => {
+    replayRetained(host, granted, replay)
+    showPresence(accepted, granted)
+  }
+  return { answer, after }
+}
+
+/** Only the roster knows whose presence may be seen; whether such an account exists is not told. */
+async function authorise(host: Host, { session }: Accepted, asked: Asked): Promise<Asked> {
+  const { kind } = asked
+  if (kind.kind !== 'presence') return asked
+  const options = { ...asked.options, qos: 0 } as const
+  const me = host.party(session.account, session.accountName)
+  const isAllowed = kind.of === null || (await host.presence.visible(me, kind.of)) !== null
+  return { ...asked, options, kind: isAllowed ? kind : { kind: 'refused', reason: notAuthorized } }
+}
+
+/** Presence is like a retained message: it is shown anew by each SUBSCRIBE that asks for those. */
+function showPresence({ session }: Accepted, granted: readonly Asked[]): void {
+  if (!(session.streams instanceof SessionStreams)) return
+  for (const { kind, subscription, isNew } of granted) {
+    const { filter, retainHandling } = subscription
+    const isWanted = retainHandling === 0 || (retainHandling === 1 && isNew)
+    if (kind.kind === 'presence' && isWanted) session.streams.presence.showCurrent(filter)
+  }
 }
 
 function ask(host: Host, { session, principal }: Accepted, packet: Subscribe, subscription: Subscription): Asked {
@@ -70,6 +96,7 @@ function toStored(
   { session }: Accepted,
   head: number,
 ): StoredSubscription {
+  if (kind.kind === 'presence') return { filter, ...options, position: 0 }
   const position = kind.kind === 'streams' ? (isNew ? head : (session.streams?.positions().get(filter) ?? head)) : null
   return { filter, ...options, position }
 }
@@ -80,24 +107,18 @@ function open(
   { subscription: { filter }, options, kind }: Asked,
   head: number,
 ): void {
-  if (kind.kind === 'streams') addStreams(host, session, filter, kind.views, options, head)
+  if (kind.kind === 'streams') streamsOf(host, session).add(filter, { views: kind.views, options }, head)
+  else if (kind.kind === 'presence') streamsOf(host, session).presence.add(filter, { of: kind.of, options })
   // A SUBSCRIBE to the same filter replaces the options [MQTT-3.8.4-3].
   else host.sessions.subscribe(session, { filter, ...options, position: null })
+  if (kind.kind !== 'plain') session.streams?.open()
 }
 
-function addStreams(
-  host: Host,
-  session: Accepted['session'],
-  filter: string,
-  views: readonly View[],
-  options: SubscriptionOptions,
-  head: number,
-): void {
-  const streams =
-    session.streams instanceof SessionStreams ? session.streams : new SessionStreams(session, host.followers)
+function streamsOf({ followers, presenceStreams }: Host, session: Accepted['session']): SessionStreams {
+  if (session.streams instanceof SessionStreams) return session.streams
+  const streams = new SessionStreams({ session, followers, presence: presenceStreams.of(session) })
   session.streams = streams
-  streams.add(filter, { views, options }, head)
-  streams.open()
+  return streams
 }
 
 function replayRetained(host: Host, granted: readonly Asked[], replay: Replay): void {

@@ -2,6 +2,7 @@
 import { BrokerError } from '../errors.ts'
 import { draftMessage, readDoorPayload } from '../message.ts'
 import { mayPublishPlain } from '../policy.ts'
+import { readPresence } from '../presence-payload.ts'
 import { ownPublication } from '../publication.ts'
 import type { Principal, ReceiptSink } from '../types.ts'
 import type { Accepted } from './accept.ts'
@@ -21,13 +22,27 @@ export function willRefusal(host: Host, principal: Principal, will: Will): numbe
     const draft = readDoorPayload(will.payload, will.properties.contentType ?? null)
     return draft instanceof BrokerError ? draft.mqtt : 0
   }
+  if (topic.kind.kind === 'presence' && topic.kind.of === principal.name) {
+    const said = readPresence(will.payload)
+    return said instanceof BrokerError ? said.mqtt : 0
+  }
   return mayPublishPlain(principal, topic) ? 0 : 0x87
+}
+
+/** What a Will on `u/{me}/presence/set` says of the device: it is gone whatever the Will claims, so only its status counts. */
+export function lastWords(host: Host, { principal, will }: Accepted): string {
+  if (will === null) return ''
+  const { kind } = host.topics.named(will.topic)
+  if (kind.kind !== 'presence' || kind.of !== principal.name) return ''
+  const said = readPresence(will.payload)
+  return said instanceof BrokerError ? '' : said.status
 }
 
 /** Publishes the Will; on a door it is a chat message. */
 export function sendWill(host: Host, { principal, session }: Accepted, will: Will): void {
   if (willRefusal(host, principal, will) !== 0) return
   const topic = host.topics.named(will.topic)
+  if (topic.kind.kind === 'presence') return // The end of the device says it.
   if (topic.kind.kind === 'door') {
     const draft = readDoorPayload(will.payload, will.properties.contentType ?? null)
     if (draft instanceof BrokerError) return

@@ -32,6 +32,7 @@ describe('OpenAPI 3.1', () => {
       '/v1/history',
       '/v1/messages',
       '/v1/publish',
+      '/v1/users/{user}/status',
     ])
     expect(paths['/v1/messages']?.post?.requestBody).toMatchObject({
       content: { 'application/json': { schema: { properties: { to: { type: 'string', minLength: 1 } } } } },

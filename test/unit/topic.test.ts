@@ -23,6 +23,12 @@ describe('a topic', () => {
     ['$SYS/x', 'closed'],
     ['$', 'closed'],
     ['u/bob/in', 'door'],
+    ['u/bob/presence/set', 'presence'],
+    ['u/bob/presence', 'closed'],
+    ['u/bob/presence/get', 'closed'],
+    ['u/bob/presence/set/x', 'closed'],
+    ['u/bob/msg/set', 'closed'],
+    ['u/Bob/presence/set', 'misspelt'],
     ['u/a%2Fb/in', 'misspelt'],
     ['u/Bob/in', 'misspelt'],
     ['u/bob@ex.org/in', 'misspelt'],
@@ -51,6 +57,13 @@ describe('a filter of bob', () => {
     ['u/bob/text', ['text']],
     ['u/bob/#', ['msg', 'sent', 'err']],
     ['u/bob/+', ['msg', 'sent', 'err']],
+    ['u/bob/presence', 'bob'],
+    ['u/alice/presence', 'alice'],
+    ['u/+/presence', null],
+    ['u/+/presence/set', 0x87],
+    ['u/alice/presence/#', 0x87],
+    ['u/Alice/presence', 0x8f],
+    ['$share/n/u/+/presence', 0x9e],
     ['u/bob/in', 0x87],
     ['u/bob/strange', 0x87],
     ['u/bob/+/x', 0x87],
@@ -69,11 +82,14 @@ describe('a filter of bob', () => {
   ] as const)('%s: %s', (filter, expected) => {
     const kind = classifyFilter(filter, 'bob', domain)
     if (kind.kind === 'plain') expect(expected).toBe('plain')
+    else if (kind.kind === 'presence') expect(kind.of).toBe(expected)
     else expect(kind.kind === 'streams' ? kind.views : kind.reason).toEqual(expected)
   })
 
   it('gives an anonymous client no stream', () => {
     expect(classifyFilter('u//msg', '', domain)).toEqual({ kind: 'refused', reason: 0x8f })
+    expect(classifyFilter('u/+/presence', '', domain)).toEqual({ kind: 'refused', reason: 0x87 })
+    expect(classifyFilter('u/bob/presence', '', domain)).toEqual({ kind: 'refused', reason: 0x87 })
   })
 })
 
