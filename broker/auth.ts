@@ -19,6 +19,8 @@ export const anonymous: Principal = Object.freeze({ account: 0, name: '', role: 
 export interface RunningAuthenticator extends Authenticator {
   /** Takes over changes of accounts now instead of within a second; for who has just made one. */
   refresh(): Promise<void>
+  /** Tells of deleted accounts, after their connections have ended. The listener must not throw. */
+  onDeleted(listener: (account: number) => void): void
   /** Forgets and removes logins that are long over; now and then. */
   sweep(): Promise<void>
   stop(): Promise<void>
@@ -49,7 +51,17 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
   ])
   const tokens = createTokens({ secret: deps.jwtSecret === null ? ownSecret : Buffer.from(deps.jwtSecret), domain })
   const logins = await createLogins({ store: refreshTokens, tokens, logger })
-  const live = createLiveAccounts({ accounts, changes, changesSeen, onLogout: logins.ended, logger })
+  const onDeleted: ((account: number) => void)[] = []
+  const live = createLiveAccounts({
+    accounts,
+    changes,
+    changesSeen,
+    onLogout: logins.ended,
+    onDeleted: (account) => {
+      for (const listener of onDeleted) listener(account)
+    },
+    logger,
+  })
   const isPassword = createPasswordCheck(live, decoySecret)
   const readToken = createTokenCheck(live, logins, tokens)
   const { demandTry, tried } = createTries({ guard, events, domain })
@@ -91,6 +103,7 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
     token: readToken,
     onEnd: (principal, end, session = null) => registerEnd({ live, logins, principal, session }, end),
     refresh: live.refresh,
+    onDeleted: (listener) => void onDeleted.push(listener),
     async sweep() {
       guard.sweep()
       logins.sweep()

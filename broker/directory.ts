@@ -7,8 +7,10 @@ export type Directory = Readonly<{
   known(name: string): Party | undefined
   /** Null: no such account. */
   lookup(name: string): Promise<Party | null>
-  /** `id` and `name` of an existing account or message end. */
+  /** `id` and `name` of a message's end, whether or not the account is still there. */
   party(id: number, name: string): Party
+  /** The account was deleted. */
+  forget(id: number): void
 }>
 
 /** Absence is never remembered: an account made a moment ago can be written to at once. */
@@ -17,23 +19,38 @@ export function createDirectory(
   domain: string,
   maxEntries = 100_000,
 ): Directory {
+  const existing = new Map<string, Party>()
   const parties = new Map<string, Party>()
+  let forgotten = 0
 
   function party(id: number, name: string): Party {
     const known = parties.get(name)
     if (known?.id === id) return known
     const made: Party = Object.freeze({ id, name, address: `${name}@${domain}` })
-    if (parties.size >= maxEntries) parties.clear()
-    parties.set(name, made)
+    remember(parties, made)
     return made
   }
 
+  function remember(map: Map<string, Party>, made: Party): void {
+    if (map.size >= maxEntries) map.clear()
+    map.set(made.name, made)
+  }
+
   return {
-    known: (name) => parties.get(name),
+    known: (name) => existing.get(name),
     async lookup(name) {
+      const before = forgotten
       const account: Account | null = await accounts.byName(name)
-      return account && party(account.id, account.name)
+      if (account === null) return null
+      const found = party(account.id, account.name)
+      // It may have been read before it was deleted.
+      if (forgotten === before) remember(existing, found)
+      return found
     },
     party,
+    forget(id) {
+      forgotten++
+      for (const [name, known] of existing) if (known.id === id) existing.delete(name)
+    },
   }
 }

@@ -78,6 +78,10 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const publicResource = createDeviceNames(await store.secrets.getOrCreate('device-names', 32))
   const mqtt = await createMqttBorder({ ...shared, store, log, directory, publicResource, anonymous: guest })
   const { pressure, publisher } = mqtt
+  auth.onDeleted((account) => {
+    directory.forget(account)
+    mqtt.sessions.endOf(account)
+  })
   const xmpp = createXmpp({ ...shared, pressure, authenticator: auth, secureContext, publicResource })
   const readiness = createReadiness({ pressure, ping: store.ping })
   const http = createHttp({

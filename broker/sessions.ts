@@ -47,6 +47,8 @@ export type Sessions = Readonly<{
   unsubscribe(session: Session, filter: string): void
   /** Persists subscriptions of a persistent session, before they are acknowledged. */
   keepSubscriptions(session: Session, added: readonly StoredSubscription[], removed: readonly string[]): Promise<void>
+  /** The account was deleted: so are its sessions. */
+  endOf(account: number): void
   /** Once per second: ends expired sessions, trims full queues. */
   sweep(): void
   /** Writes what has changed. */
@@ -178,6 +180,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
       .finally(() => trimming.delete(session))
   }
 
+  function endOf(account: number): void {
+    for (const session of byKey.values()) {
+      if (session.account !== account) continue
+      end(session).catch((fault: unknown) =>
+        logger.warn({ err: fault }, 'a session of a deleted account stays for now'),
+      )
+    }
+  }
+
   function sweep(): void {
     for (const session of byKey.values()) {
       if (hasExpired(session)) {
@@ -238,6 +249,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         (added.length === 0 || (await store.subscribe(session.id, session.epoch, added)))
       if (!kept) throw new Error('the session belongs to another connection now')
     },
+    endOf,
     sweep,
     save,
     count: () => byKey.size,

@@ -19,7 +19,17 @@ export interface AccountStore {
   byId(id: number): Promise<Account | null>
   /** Raises the credential version and records the change (subject `accounts`) in one transaction. Null: no such account. */
   setVerifiers(name: string, verifiers: Verifiers): Promise<Account | null>
+  /** By name, `name > after`. */
+  list(after: string, limit: number): Promise<readonly ListedAccount[]>
+  /**
+   * Its name stays taken, and stays on what others have of it; its own log, sessions, logins and roster go. Records the
+   * change (subject `accounts`). False: no such account. May be repeated when it was interrupted.
+   */
+  remove(name: string): Promise<boolean>
 }
+
+/** `createdAt`: milliseconds since 1970. */
+export type ListedAccount = Pick<Account, 'name' | 'role' | 'plainTopics'> & Readonly<{ createdAt: number }>
 
 /** A chat message on its way into the log. */
 export type Appending = Readonly<{
@@ -205,7 +215,7 @@ export interface QueueStore {
 /** `session`: the login that was ended, with `logout`. */
 export type Change = Readonly<{
   n: number
-  detail: Readonly<{ account: number; what: 'password' | 'created' | 'logout'; session?: string }>
+  detail: Readonly<{ account: number; what: 'password' | 'created' | 'logout' | 'deleted'; session?: string }>
 }>
 
 /** Numbered change rows per subject: what other processes did (DESIGN §6). */

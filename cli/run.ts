@@ -1,7 +1,11 @@
 // The command line: what it takes, and the exit code that each end has.
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { StoreStartError } from '../storage/start-error.ts'
 import { CliError } from './cli-error.ts'
+import { addConfigCommands } from './commands/config.ts'
+import { configOption } from './commands/options.ts'
+import { addStoreCommands } from './commands/store.ts'
+import { addUserCommands } from './commands/user.ts'
 import { readConfig } from './read-config.ts'
 import { readVersion } from './version.ts'
 
@@ -28,11 +32,6 @@ function report(error: unknown): number {
   throw error
 }
 
-const configOption = () => new Option('-c, --config <file>', 'settings (default: clearbox.yaml when it is there)')
-const passwordOption = () => new Option('--password-stdin', 'read the password from standard input')
-
-type Options = { config?: string; passwordStdin?: boolean; role: 'admin' | 'user' }
-
 // Each action loads what it needs: `clearbox version` need not wait for the whole server.
 function createProgram(end: (exitCode: number) => void): Command {
   const program = new Command('clearbox')
@@ -46,40 +45,17 @@ function createProgram(end: (exitCode: number) => void): Command {
     .command('start')
     .description('start the server; Ctrl-C stops it')
     .addOption(configOption())
-    .action(async (options: Options) => {
+    .action(async (options: Readonly<{ config?: string }>) => {
       const { start } = await import('./start.ts')
       end(await start(readConfig(options.config), options.config ?? null))
     })
 
+  addConfigCommands(program)
   addUserCommands(program)
+  addStoreCommands(program)
   program
     .command('version')
     .description('show the version')
     .action(() => void process.stdout.write(`${readVersion()}\n`))
   return program
-}
-
-function addUserCommands(program: Command): void {
-  const user = program.command('user').description('accounts; works whether or not the server runs')
-  user
-    .command('add')
-    .description('make an account; asks for the password')
-    .argument('<name>', 'alice, or alice@domain')
-    .addOption(passwordOption())
-    .addOption(new Option('--role <role>', 'what it may do').choices(['admin', 'user']).default('user'))
-    .addOption(configOption())
-    .action(async (name: string, options: Options) => {
-      const { addUser } = await import('./user.ts')
-      await addUser(readConfig(options.config), { name, ...options })
-    })
-  user
-    .command('passwd')
-    .description('change the password of an account; ends its connections')
-    .argument('<name>', 'alice, or alice@domain')
-    .addOption(passwordOption())
-    .addOption(configOption())
-    .action(async (name: string, options: Options) => {
-      const { changePassword } = await import('./user.ts')
-      await changePassword(readConfig(options.config), { name, ...options })
-    })
 }

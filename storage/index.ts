@@ -9,6 +9,7 @@ import { refusalOf } from './external/refusal.ts'
 import { useExternal } from './external.ts'
 import { migrate } from './migrate.ts'
 import { type Database, openDatabase, type Statement, sqlState } from './postgres.ts'
+import { createAccountRemoval } from './sql/account-removal.ts'
 import { createAccountStore } from './sql/accounts.ts'
 import { createArchiveStore } from './sql/archive.ts'
 import { createAuditStore } from './sql/audit.ts'
@@ -33,7 +34,13 @@ const PING: Statement = { name: 'ping', text: 'SELECT 1 AS alive' }
 const PING_TIMEOUT_MS = 5_000
 
 /** Starts the embedded database, or connects to the configured one, and brings it up to date. @throws StoreStartError */
-export async function openStore({ config, logger, purpose }: StoreOptions): Promise<Store> {
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const endpoint = await openEndpoint(options)
+  return createStore(endpoint, openDatabase(endpoint, options.logger))
+}
+
+/** For who needs connections of another kind. @throws StoreStartError */
+export async function openEndpoint({ config, logger, purpose }: StoreOptions): Promise<Endpoint> {
   const { url, binDir } = config.database
   const endpoint =
     url === null
@@ -41,11 +48,11 @@ export async function openStore({ config, logger, purpose }: StoreOptions): Prom
       : await useExternal({ url, logger, purpose })
   try {
     await migrate(endpoint.config)
+    return endpoint
   } catch (error) {
     await endpoint.close()
     throw error instanceof StoreStartError ? error : migrationFault(error, endpoint)
   }
-  return createStore(endpoint, openDatabase(endpoint, logger))
 }
 
 function migrationFault(error: unknown, { config }: Endpoint): StoreStartError {
@@ -58,7 +65,7 @@ function createStore(endpoint: Endpoint, db: Database): Store {
   const removal = createQueueRemoval(db.pipelined())
   let closed: Promise<void> | null = null
   return {
-    accounts: createAccountStore(db),
+    accounts: createAccountStore(db, createAccountRemoval(db, removal)),
     archive: createArchiveStore(db, db.pipelined('joins batches')),
     sessions: createSessionStore(db, removal),
     queues: createQueueStore(db, db.pipelined(), removal),

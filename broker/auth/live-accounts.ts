@@ -35,10 +35,19 @@ type Deps = Readonly<{
   changesSeen: number
   /** A login was ended, perhaps by another process. */
   onLogout: (session: string) => void
+  /** An account was deleted, perhaps one that this node does not know; its connections were told. */
+  onDeleted: (account: number) => void
   logger: Logger
 }>
 
-export function createLiveAccounts({ accounts, changes, changesSeen, onLogout, logger }: Deps): LiveAccounts {
+export function createLiveAccounts({
+  accounts,
+  changes,
+  changesSeen,
+  onLogout,
+  onDeleted,
+  logger,
+}: Deps): LiveAccounts {
   const entries = createEntries(logger)
   let seen = changesSeen
   /** Counts the changes that are being taken over, before their accounts are read. */
@@ -58,6 +67,7 @@ export function createLiveAccounts({ accounts, changes, changesSeen, onLogout, l
       else {
         generation++
         await follow(account)
+        if (what === 'deleted') onDeleted(account)
       }
       seen = Math.max(seen, change.n)
     }

@@ -1,5 +1,5 @@
 // Accounts and their SCRAM verifiers. Whoever writes here records a numbered change: other processes hold accounts in memory.
-import type { Account, AccountStore } from '../../broker/stores.ts'
+import type { Account, AccountStore, ListedAccount } from '../../broker/stores.ts'
 import type { Role, Verifier } from '../../broker/types.ts'
 import type { Connection, Statement } from '../postgres.ts'
 
@@ -24,11 +24,18 @@ const SET_VERIFIERS: Statement = {
   name: 'accounts-set-verifiers',
   text: `WITH
   a AS (UPDATE accounts SET scram_sha_1 = $3, scram_sha_256 = $4, credential_version = credential_version + 1
-        WHERE name = $2 RETURNING ${COLUMNS}),${RECORD}`,
+        WHERE name = $2 AND deleted_at IS NULL RETURNING ${COLUMNS}),${RECORD}`,
 }
 
-const BY_NAME: Statement = { name: 'accounts-by-name', text: `SELECT ${COLUMNS} FROM accounts WHERE name = $1` }
-const BY_ID: Statement = { name: 'accounts-by-id', text: `SELECT ${COLUMNS} FROM accounts WHERE id = $1` }
+const LIVE = `SELECT ${COLUMNS} FROM accounts WHERE deleted_at IS NULL`
+const BY_NAME: Statement = { name: 'accounts-by-name', text: `${LIVE} AND name = $1` }
+const BY_ID: Statement = { name: 'accounts-by-id', text: `${LIVE} AND id = $1` }
+
+const LIST: Statement = {
+  name: 'accounts-list',
+  text: `SELECT name, role, plain_topics AS "plainTopics", floor(extract(epoch FROM created_at) * 1000)::bigint AS "createdAt"
+  FROM accounts WHERE deleted_at IS NULL AND name > $1 ORDER BY name LIMIT $2`,
+}
 
 type Row = Readonly<{
   id: number
@@ -40,7 +47,7 @@ type Row = Readonly<{
   credential_version: number
 }>
 
-export function createAccountStore(db: Connection): AccountStore {
+export function createAccountStore(db: Connection, remove: AccountStore['remove']): AccountStore {
   async function one(statement: Statement, values: readonly unknown[]): Promise<Account | null> {
     const [row] = await db.query<Row>(statement, values)
     return row === undefined ? null : toAccount(row)
@@ -59,6 +66,8 @@ export function createAccountStore(db: Connection): AccountStore {
     byId: (id) => one(BY_ID, [id]),
     setVerifiers: (name, verifiers) =>
       one(SET_VERIFIERS, ['password', name, toText(verifiers['SCRAM-SHA-1']), toText(verifiers['SCRAM-SHA-256'])]),
+    list: (after, limit) => db.query<ListedAccount>(LIST, [after, limit]),
+    remove,
   }
 }
 

@@ -1,5 +1,6 @@
 // The append of one batch of chat messages: one statement, one transaction (DESIGN §5).
 // Hot path: measured by the batches of 10, 100 and 1000 in docs/decisions/0003-one-sql-dialect.md.
+import { DatabaseError } from 'pg'
 import { BrokerError } from '../../broker/errors.ts'
 import { type Appended, type Appending, TransientStoreError } from '../../broker/stores.ts'
 import { type Connection, type Statement, sqlState } from '../postgres.ts'
@@ -105,11 +106,20 @@ export async function appendBatch(db: Connection, batch: readonly Appending[]): 
     if (error instanceof TransientStoreError) throw error
     const stored = sqlState(error) === '23505' ? await readStored(db, batch) : new Map<string, Appended>()
     if (stored.size > 0) return appendRest(db, batch, stored)
-    if (batch.length === 1) return [error instanceof Error ? error : new Error(String(error))]
+    if (batch.length === 1) return [hasNoOwner(error) ? new BrokerError('refused') : toError(error)]
     const middle = batch.length >> 1
     const before = await appendBatch(db, batch.slice(0, middle))
     return [...before, ...(await appendBatch(db, batch.slice(middle)))]
   }
+}
+
+/** The time is null when an owner is not there: one of the two accounts was deleted a moment ago. */
+function hasNoOwner(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '23502' && error.column === 'ts'
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }
 
 async function appendAll(db: Connection, batch: readonly Appending[]): Promise<readonly Outcome[]> {
