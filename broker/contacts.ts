@@ -28,6 +28,8 @@ export interface Rosters {
   /** Who may see the account's presence, and the account itself. At once when its roster is at hand. */
   audience(owner: Party): readonly Party[] | Promise<readonly Party[]>
   onEvent(listener: (event: ContactEvent) => void): void
+  /** The account was deleted; the store knows already. */
+  forget(account: number): void
 }
 
 /** RFC 6121 §4.7.2.1; `available` is the absent one. */

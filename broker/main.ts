@@ -80,6 +80,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const { pressure, publisher } = mqtt
   auth.onDeleted((account) => {
     directory.forget(account)
+    rosters.forget(account)
     mqtt.sessions.endOf(account)
   })
   const xmpp = createXmpp({ ...shared, pressure, authenticator: auth, secureContext, publicResource })

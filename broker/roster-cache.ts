@@ -17,6 +17,8 @@ export type RosterCache = Readonly<{
   load(owner: number): Promise<KnownRoster>
   /** What a change has made of an item, and the version then. */
   learn(owner: number, address: string, item: RosterItem | null, version: number): void
+  /** Rosters of this account, and those that it stands in, are read again. */
+  forget(account: number): void
 }>
 
 type Deps = Readonly<{
@@ -53,6 +55,12 @@ export function createRosterCache({ store, directory, maxRosters }: Deps): Roste
       // A gap: another process changed it, too, so it is read again.
       if (known.version + 1 === version) remember(owner, { version, items: [...items.values()] })
       else rosters.delete(owner)
+    },
+    forget(account) {
+      for (const [owner, { items }] of rosters) {
+        const isInIt = [...items.values()].some(({ contact }) => contact === account)
+        if (owner === account || isInIt) rosters.delete(owner)
+      }
     },
   }
 }

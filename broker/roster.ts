@@ -72,6 +72,7 @@ export function createRosters({ store, directory, domain, limits = defaultLimits
       return turns.run([owner.id], async () => [owner, ...(await cache.load(owner.id)).audience])
     },
     onEvent: (listener) => void listeners.push(listener),
+    forget: cache.forget,
   }
 }
 

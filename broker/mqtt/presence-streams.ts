@@ -13,6 +13,8 @@ import { encodeProperties } from './codec/properties.ts'
 /** Whose presence: null for every contact, also those that come later. */
 type Filter = Readonly<{ of: string | null; options: SubscriptionOptions }>
 
+type Shown = Readonly<{ from: Party; publication: Publication; retain: boolean }>
+
 export type PresenceStreams = Readonly<{ of(session: Session): SessionPresence }>
 
 type Deps = Readonly<{ presence: Presence; party: (id: number, name: string) => Party; logger: Logger }>
@@ -40,7 +42,7 @@ export function createPresenceStreams({ presence, party, logger }: Deps): Presen
     for (const viewer of viewers) {
       for (const follower of online.get(viewer.id) ?? []) {
         publication ??= toPublication(from, status)
-        follower.show(from, publication)
+        follower.show({ from, publication, retain: false })
       }
     }
   }
@@ -67,8 +69,8 @@ export class SessionPresence {
   private readonly session: Session
   private readonly hub: Hub
   private readonly filters = new Map<string, Filter>()
-  /** Shown when there is room again: only how it is then counts. */
-  private readonly missed = new Map<string, Party>()
+  /** Shown when there is room again: of each the last, which was for this viewer's eyes. */
+  private readonly missed = new Map<string, Shown>()
   private isOpen = false
 
   constructor(session: Session, hub: Hub) {
@@ -116,15 +118,15 @@ export class SessionPresence {
   }
 
   resume(): void {
-    for (const from of this.missed.values()) {
-      const publication = toPublication(from, this.hub.presence.status(from.id))
-      if (!this.offer(from, publication, true)) return
-      this.missed.delete(from.name)
+    for (const shown of this.missed.values()) {
+      if (!this.offer(shown)) return
+      this.missed.delete(shown.from.name)
     }
   }
 
-  show(from: Party, publication: Publication): void {
-    if (!this.offer(from, publication, false)) this.missed.set(from.name, from)
+  show(shown: Shown): void {
+    if (this.offer(shown)) this.missed.delete(shown.from.name)
+    else this.missed.set(shown.from.name, shown)
   }
 
   /** The state of all whom the filter names and who may be seen, as if it were retained. */
@@ -132,9 +134,8 @@ export class SessionPresence {
     const { hub } = this
     this.visible(filter)
       .then((visible) => {
-        for (const from of visible) {
-          const publication = toPublication(from, hub.presence.status(from.id))
-          if (this.isOpen && !this.offer(from, publication, true)) this.missed.set(from.name, from)
+        for (const from of this.isOpen ? visible : []) {
+          this.show({ from, publication: toPublication(from, hub.presence.status(from.id)), retain: true })
         }
       })
       .catch((err: unknown) => hub.logger.warn({ err }, 'a follower of presence was not told how it is now'))
@@ -151,7 +152,7 @@ export class SessionPresence {
   }
 
   /** Overlapping filters deliver once. True: done, or nothing to do. */
-  private offer(from: Party, publication: Publication, retain: boolean): boolean {
+  private offer({ from, publication, retain }: Shown): boolean {
     const matching = [...this.filters.values()].filter(({ of }) => isFor(of, from, this.session.account))
     if (matching.length === 0) return true
     const subscriptionIds = matching.map(({ options }) => options.subscriptionId).filter((id) => id > 0)

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { createRest, type Rest } from '../helpers/rest.ts'
 import { domain } from '../script/xmpp-client.ts'
 import { listenByGo, sendByGo, startSlixmpp } from './xmpp-devices.ts'
@@ -53,6 +54,38 @@ describe('slixmpp', () => {
     expect(await phone.until('message')).toMatchObject({ body: 'now I am: ü <&> 📱', delay: null })
     phone.say(`send ${bob.name}@${domain} good`)
     expect(await desk.until('message')).toMatchObject({ sender, body: 'good', delay: null })
+    await phone.quit()
+    await desk.quit()
+  })
+
+  it('asks, grants and sees, and loses sight of a contact that is removed', async () => {
+    const [alice, bob] = [await broker.account('alice'), await broker.account('bob')]
+    const [phone, desk] = [startSlixmpp(broker.xmppPort, alice, 'phone'), startSlixmpp(broker.xmppPort, bob, 'desk')]
+    const bobAddress = `${bob.name}@${domain}`
+    const subscriptionOf = async (device: typeof phone, who: { name: string }) => {
+      device.say('roster')
+      const { contacts } = await device.until('roster')
+      return (contacts as Record<string, string>)[`${who.name}@${domain}`]
+    }
+    for (const device of [phone, desk]) {
+      await device.until('online')
+      device.say('roster')
+      await device.until('roster')
+      device.say('presence')
+    }
+    await desk.until('available')
+    // slixmpp grants, and asks in return.
+    phone.say(`subscribe ${bobAddress}`)
+    await phone.until('subscribed')
+    await desk.until('subscribed')
+    await eventually(async () => (await subscriptionOf(phone, bob)) === 'both')
+    await eventually(async () => (await subscriptionOf(desk, alice)) === 'both')
+    desk.say('away')
+    const away = { sender: `${bobAddress}/desk`, status: 'tea' }
+    await eventually(async () => (await phone.until('away')).sender === away.sender)
+    desk.say(`remove ${alice.name}@${domain}`)
+    expect(await phone.until('unavailable')).toMatchObject({ sender: away.sender })
+    expect(await subscriptionOf(phone, bob)).toBe('none')
     await phone.quit()
     await desk.quit()
   })

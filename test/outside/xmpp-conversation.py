@@ -1,6 +1,6 @@
 """One XMPP device for tests: commands on standard input, what happens as JSON lines on standard output.
 
-Commands: `presence`, `send TO TEXT`, `ping`, `roster`, `disco`, `quit`. Arguments: JID PASSWORD PORT MECHANISM.
+Commands: `presence`, `away`, `subscribe TO`, `remove TO`, `send TO TEXT`, `ping`, `roster`, `disco`, `quit`. Arguments: JID PASSWORD PORT MECHANISM.
 """
 import asyncio
 import json
@@ -25,6 +25,8 @@ class Device(slixmpp.ClientXMPP):
         self.add_event_handler("failed_all_auth", lambda _: tell(event="failed"))
         self.add_event_handler("disconnected", lambda reason: tell(event="disconnected"))
         self.add_event_handler("message", self.on_message)
+        for change in ("available", "away", "unavailable", "subscribed", "unsubscribed"):
+            self.add_event_handler(f"presence_{change}", self.on_presence)
         self.add_event_handler("stream_error", lambda error: tell(event="error", condition=error["condition"]))
 
     async def on_start(self, _):
@@ -38,6 +40,12 @@ class Device(slixmpp.ClientXMPP):
     async def obey(self, command, to="", text=""):
         if command == "presence":
             self.send_presence()
+        elif command == "away":
+            self.send_presence(pshow="away", pstatus="tea")
+        elif command == "subscribe":
+            self.send_presence_subscription(pto=to, ptype="subscribe")
+        elif command == "remove":
+            await self.del_roster_item(to)
         elif command == "send":
             self.send_message(mto=to, mbody=text, mtype="chat")
         elif command == "ping":
@@ -45,12 +53,17 @@ class Device(slixmpp.ClientXMPP):
             tell(event="pong")
         elif command == "roster":
             await self.get_roster()
-            tell(event="roster", size=len(self.client_roster))
+            contacts = {jid: self.client_roster[jid]["subscription"] for jid in self.client_roster}
+            contacts.pop(self.boundjid.bare, None)
+            tell(event="roster", size=len(self.client_roster), contacts=contacts)
         elif command == "disco":
             info = await self["xep_0030"].get_info(jid=self.boundjid.domain)
             tell(event="disco", features=sorted(info["disco_info"]["features"]))
         elif command == "quit":
             self.disconnect()
+
+    def on_presence(self, presence):
+        tell(event=presence["type"], sender=presence["from"].full, status=presence["status"])
 
     def on_message(self, message):
         stanza_id = message.xml.find("{urn:xmpp:sid:0}stanza-id")

@@ -62,6 +62,7 @@ function someRosters() {
     put: async () => null,
     remove: async () => null,
     say: async () => null,
+    forget: () => undefined,
   }
   return { rosters, waiting, listeners }
 }
@@ -92,7 +93,7 @@ describe('who may see it', () => {
       await new Promise(setImmediate)
       waiting.shift()?.()
     }
-    await Promise.all(told)
+    for (const one of told) await one
     expect(heard).toEqual([
       'n1/a away to 2',
       'n1 is away',
