@@ -1,0 +1,50 @@
+// `check-config` and `config`.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { loadConfig } from '../../broker/config-load.ts'
+import { settingAt, settingPaths } from '../../broker/config-table.ts'
+import { runClearbox } from '../helpers/command-line.ts'
+import { type ScratchFolder, scratchFolder } from '../helpers/scratch-folder.ts'
+
+let folder: ScratchFolder
+beforeAll(async () => {
+  folder = await scratchFolder()
+})
+afterAll(() => folder.remove())
+
+const run = (args: readonly string[], env: Record<string, string> = {}) => runClearbox(args, { cwd: folder.path, env })
+
+it('check-config says that all is good, or tells all faults', async () => {
+  expect(await run(['check-config'])).toEqual({ code: 0, out: 'The configuration is good.\n', err: '' })
+  writeFileSync(join(folder.path, 'bad.yaml'), 'mqtt:\n  prot: 1\n')
+  const bad = await run(['check-config', '--config', 'bad.yaml'], { CLEARBOX_HTTP_PORT: 'x' })
+  expect(bad).toMatchObject({ code: 1, out: '', err: expect.stringContaining('The configuration has 2 faults:') })
+})
+
+it('config --defaults names every setting, and as a file it changes nothing', async () => {
+  const { code, out, err } = await run(['config', '--defaults'])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  for (const path of settingPaths) {
+    expect(out).toContain(settingAt(path).env)
+    expect(out).toContain(`# ${settingAt(path).doc}`)
+  }
+  const file = join(folder.path, 'defaults.yaml')
+  writeFileSync(file, out)
+  const asFile = loadConfig({ file, env: {}, fileRequired: true })
+  const none = loadConfig({ file: join(folder.path, 'none.yaml'), env: {}, fileRequired: false })
+  expect(asFile).toEqual(none)
+})
+
+it('config shows what is in force, and no secret', async () => {
+  const env = {
+    CLEARBOX_MQTT_PORT: 'off',
+    CLEARBOX_DATABASE_URL: 'postgres://u:s3cret@h/d',
+    CLEARBOX_ADMIN_PASSWORD: 's3cret',
+  }
+  const { code, out } = await run(['config'], env)
+  expect(code).toBe(0)
+  expect(out).toMatch(/^mqtt:\n(.*\n)*? {2}port: off$/m)
+  expect(out).toContain('# password: is set, and not shown')
+  expect(out).not.toContain('s3cret')
+})
