@@ -7,6 +7,8 @@ export type Directory = Readonly<{
   known(name: string): Party | undefined
   /** Null: no such account. */
   lookup(name: string): Promise<Party | null>
+  /** The other end of a conversation that was, though its account may be deleted. Null: there never was one. */
+  lookupPeer(name: string): Promise<Party | null>
   /** `id` and `name` of a message's end, whether or not the account is still there. */
   party(id: number, name: string): Party
   /** The account was deleted. */
@@ -15,7 +17,7 @@ export type Directory = Readonly<{
 
 /** Absence is never remembered: an account made a moment ago can be written to at once. */
 export function createDirectory(
-  accounts: Pick<AccountStore, 'byName'>,
+  accounts: Pick<AccountStore, 'byName' | 'idOf'>,
   domain: string,
   maxEntries = 100_000,
 ): Directory {
@@ -46,6 +48,12 @@ export function createDirectory(
       // It may have been read before it was deleted.
       if (forgotten === before) remember(existing, found)
       return found
+    },
+    async lookupPeer(name) {
+      const known = existing.get(name)
+      if (known) return known
+      const id = await accounts.idOf(name)
+      return id === null ? null : party(id, name)
     },
     party,
     forget(id) {

@@ -17,6 +17,8 @@ export interface AccountStore {
   create(account: Omit<Account, 'id' | 'credentialVersion'>): Promise<Account | null>
   byName(name: string): Promise<Account | null>
   byId(id: number): Promise<Account | null>
+  /** Of a deleted account, too: for who reads what it has left with others. */
+  idOf(name: string): Promise<number | null>
   /** Raises the credential version and records the change (subject `accounts`) in one transaction. Null: no such account. */
   setVerifiers(name: string, verifiers: Verifiers): Promise<Account | null>
   /** By name, `name > after`. */

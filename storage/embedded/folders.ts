@@ -25,11 +25,16 @@ export async function openFolders(dataDir: string): Promise<Folders> {
 
 /** With its parents. Answers whether it was missing. Node's recursive mkdir never ends in places such as /proc. */
 async function makeFolder(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => null)
-  if (found?.isDirectory()) return false
+  if (await isFolder(path)) return false
   if (dirname(path) !== path) await makeFolder(dirname(path))
-  await mkdir(path)
-  return true
+  try {
+    await mkdir(path)
+    return true
+  } catch (error) {
+    // Another process may have been quicker.
+    if (await isFolder(path)) return false
+    throw error
+  }
 }
 
 /** The log, for appending; an older one that has grown long is put aside. */

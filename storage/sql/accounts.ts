@@ -31,6 +31,8 @@ const LIVE = `SELECT ${COLUMNS} FROM accounts WHERE deleted_at IS NULL`
 const BY_NAME: Statement = { name: 'accounts-by-name', text: `${LIVE} AND name = $1` }
 const BY_ID: Statement = { name: 'accounts-by-id', text: `${LIVE} AND id = $1` }
 
+const ID_OF: Statement = { name: 'accounts-id-of', text: 'SELECT id FROM accounts WHERE name = $1' }
+
 const LIST: Statement = {
   name: 'accounts-list',
   text: `SELECT name, role, plain_topics AS "plainTopics", floor(extract(epoch FROM created_at) * 1000)::bigint AS "createdAt"
@@ -64,6 +66,10 @@ export function createAccountStore(db: Connection, remove: AccountStore['remove'
       ]),
     byName: (name) => one(BY_NAME, [name]),
     byId: (id) => one(BY_ID, [id]),
+    async idOf(name) {
+      const [row] = await db.query<{ id: number }>(ID_OF, [name])
+      return row?.id ?? null
+    },
     setVerifiers: (name, verifiers) =>
       one(SET_VERIFIERS, ['password', name, toText(verifiers['SCRAM-SHA-1']), toText(verifiers['SCRAM-SHA-256'])]),
     list: (after, limit) => db.query<ListedAccount>(LIST, [after, limit]),

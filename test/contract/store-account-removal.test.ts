@@ -19,6 +19,7 @@ describe.each(storeKinds)('deleted accounts on $name', ({ create }) => {
     expect(await accounts.remove(name)).toBe(true)
     expect(await accounts.byName(name)).toBeNull()
     expect(await accounts.byId(id)).toBeNull()
+    expect(await accounts.idOf(name)).toBe(id)
     expect(await accounts.setVerifiers(name, someVerifiers())).toBeNull()
     expect(await accounts.create({ ...account, name })).toBeNull()
     expect(await accounts.remove(name)).toBe(false)
