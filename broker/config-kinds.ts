@@ -1,5 +1,5 @@
 // The kinds of values that a setting can have: what is accepted, in words and as a schema.
-import { isIP } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { toDomain } from './account-name.ts'
@@ -50,12 +50,26 @@ export const domain: SettingKind<string> = {
   toCanonical: (value) => toDomain(value) ?? value,
 }
 
-export const bind: SettingKind<string> = {
-  name: 'IP address or `localhost`',
-  expected: 'an IP address or localhost',
-  schema: z.string().refine((value) => value === 'localhost' || isIP(value) !== 0),
-  // One address for all listeners, whatever the resolver puts first.
-  toCanonical: (value) => (value === 'localhost' ? '127.0.0.1' : value),
+// One address, whatever the resolver puts first.
+const toBindAddress = (value: string): string => (value === 'localhost' ? '127.0.0.1' : value)
+
+export const bind: SettingKind<readonly string[]> = {
+  name: 'IP addresses or `localhost`, separated by commas',
+  expected: 'IP addresses or localhost, each once, separated by commas',
+  schema: list((values) => {
+    const isEachGood = values.every((value) => isIP(toBindAddress(value)) !== 0)
+    return isEachGood && values.length > 0 && new Set(values.map(toBindAddress)).size === values.length
+  }),
+  toRaw: toList,
+  toCanonical: (values) => Object.freeze(values.map(toBindAddress)),
+}
+
+export const networks: SettingKind<readonly string[]> = {
+  name: 'IP addresses and networks such as `10.0.0.0/8`, separated by commas',
+  expected: 'IP addresses and networks such as 10.0.0.0/8, separated by commas',
+  schema: list((values) => values.every(isNetwork)),
+  toRaw: toList,
+  toCanonical: (values) => Object.freeze([...values]),
 }
 
 export const requiredPath: SettingKind<string> = path()
@@ -88,6 +102,23 @@ export const signingSecret: SettingKind<string | null> = {
 
 export const logLevel: SettingKind<LogLevel> = choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
 export const registration: SettingKind<'off' | 'open'> = choice(['off', 'open'])
+
+/** The whole list is judged at once: a fault names the setting, not one of its places. */
+function list(isGood: (values: readonly string[]) => boolean): z.ZodType<readonly string[]> {
+  const isList = (value: unknown): value is readonly string[] =>
+    Array.isArray(value) && value.every((item) => typeof item === 'string')
+  return z.custom<readonly string[]>((value) => isList(value) && isGood(value))
+}
+
+function toList(written: unknown): unknown {
+  return typeof written === 'string' ? written.split(',').map((part) => part.trim()) : written
+}
+
+function isNetwork(value: string): boolean {
+  const [address = '', bits, ...more] = value.split('/')
+  if (isIP(address) === 0 || more.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (isIPv6(address) ? 128 : 32))
+}
 
 function toNumber(written: unknown): unknown {
   return typeof written === 'string' && /^\d+$/.test(written) ? Number(written) : written

@@ -2,7 +2,7 @@
 import type { Config } from './config.ts'
 import * as kind from './config-kinds.ts'
 
-type Leaf = string | number | boolean | null
+type Leaf = string | number | boolean | null | readonly string[]
 type PathOf<T> = { [K in keyof T & string]: T[K] extends Leaf ? K : `${K}.${PathOf<T[K]>}` }[keyof T & string]
 type ValueOf<T, P> = P extends `${infer K extends keyof T & string}.${infer Rest}`
   ? ValueOf<T[K], Rest>
@@ -31,15 +31,15 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
   bind: {
     env: 'CLEARBOX_BIND',
     kind: kind.bind,
-    default: '127.0.0.1',
-    doc: 'The address that every listener binds to. `0.0.0.0` or `::` lets other machines connect.',
+    default: ['127.0.0.1'],
+    doc: 'The addresses that every listener binds to; in the file also a list. `0.0.0.0` (IPv4) or `::` (by itself both) lets other machines connect.',
   },
   'mqtt.port': { env: 'CLEARBOX_MQTT_PORT', kind: kind.port, default: 1883, doc: 'MQTT over TCP.' },
   'mqtt.tlsPort': {
     env: 'CLEARBOX_MQTTS_PORT',
     kind: kind.port,
     default: 8883,
-    doc: 'MQTT over TLS. Accepted, not built yet.',
+    doc: 'MQTT over TLS.',
   },
   'mqtt.anonymous': {
     env: 'CLEARBOX_MQTT_ANONYMOUS',
@@ -52,19 +52,31 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     env: 'CLEARBOX_XMPPS_PORT',
     kind: kind.port,
     default: 5223,
-    doc: 'XMPP with TLS from the first byte. Accepted, not built yet.',
+    doc: 'XMPP with TLS from the first byte.',
   },
   'http.port': {
     env: 'CLEARBOX_HTTP_PORT',
     kind: kind.port,
     default: 8080,
-    doc: 'REST, health and metrics over HTTP.',
+    doc: 'HTTP: REST, health and metrics, MQTT over WebSocket at `/mqtt`, XMPP over WebSocket at `/xmpp-websocket`.',
   },
   'http.tlsPort': {
     env: 'CLEARBOX_HTTPS_PORT',
     kind: kind.port,
     default: 8443,
-    doc: 'The same over HTTPS. Accepted, not built yet.',
+    doc: 'The same over HTTPS.',
+  },
+  'http.metricsPort': {
+    env: 'CLEARBOX_METRICS_PORT',
+    kind: kind.port,
+    default: 'off',
+    doc: 'A port for `/metrics` alone, for whoever can reach it. `off`: `/metrics` is on the HTTP ports, for this machine and for administrators.',
+  },
+  'http.trustedProxies': {
+    env: 'CLEARBOX_TRUSTED_PROXIES',
+    kind: kind.networks,
+    default: [],
+    doc: 'Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; those of others are ignored.',
   },
   'http.ratePerAddress': {
     env: 'CLEARBOX_HTTP_RATE_PER_ADDRESS',

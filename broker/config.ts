@@ -8,11 +8,21 @@ export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' |
 export type Config = Readonly<{
   domain: string
   dataDir: string
-  bind: string
+  /** IP addresses; every listener is on each of them. */
+  bind: readonly string[]
   mqtt: Readonly<{ port: Port; tlsPort: Port; anonymous: boolean }>
   xmpp: Readonly<{ port: Port; tlsPort: Port }>
-  /** Requests per minute, from one network and of one account. */
-  http: Readonly<{ port: Port; tlsPort: Port; ratePerAddress: number; ratePerAccount: number }>
+  http: Readonly<{
+    port: Port
+    tlsPort: Port
+    /** Of /metrics alone; off: it is a path of HTTP. */
+    metricsPort: Port
+    /** Addresses and networks (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are believed. */
+    trustedProxies: readonly string[]
+    /** Requests per minute, from one network and of one account. */
+    ratePerAddress: number
+    ratePerAccount: number
+  }>
   /** `url` null: the embedded PostgreSQL, from `binDir` when it is given. */
   database: Readonly<{ url: string | null; binDir: string | null }>
   redis: Readonly<{ url: string | null }>

@@ -1,25 +1,29 @@
 // The broker, from its parts: config → store → log → bus → mqtt → xmpp → http. It stops in reverse.
 import { setTimeout as pause } from 'node:timers/promises'
-import { createXmpp } from '../adapters/xmpp/index.ts'
+import { createXmpp, type XmppAdapter } from '../adapters/xmpp/index.ts'
 import { contentOfXml } from '../adapters/xmpp/map.ts'
 import { createHttp } from '../bridge/http.ts'
+import type { Upgrade } from '../bridge/upgrade.ts'
 import { openStore } from '../storage/index.ts'
 import { createAdmission } from './admit.ts'
 import { createAuditTrail } from './audit.ts'
 import { ensureAdmin } from './auth/admin.ts'
 import { createLoginGuard } from './auth/login-guard.ts'
 import { anonymous, createAuthenticator } from './auth.ts'
-import { loadSecureContext } from './certificate.ts'
+import { openCertificate } from './certificate.ts'
+import { warningOf } from './clear-text.ts'
 import type { Config } from './config.ts'
 import { createDeviceNames } from './device-name.ts'
 import { createDirectory } from './directory.ts'
 import { createEvents } from './events.ts'
 import { createFollowers } from './follow.ts'
 import { defaultLimits, type Limits } from './limits.ts'
+import { createListeners } from './listeners.ts'
 import type { Logger } from './log.ts'
 import { createMessageLog } from './message-log.ts'
 import { createMetrics } from './metrics.ts'
 import { createMqttBorder } from './mqtt/border.ts'
+import type { MqttAdapter } from './mqtt/listen.ts'
 import { createPresence } from './presence.ts'
 import { createQuota } from './quota.ts'
 import { createReadiness } from './readiness.ts'
@@ -37,6 +41,8 @@ export type Broker = Readonly<{
 }>
 
 export type BrokerOptions = Readonly<{ config: Config; logger: Logger; limits?: Limits }>
+
+const KiB = 1024
 
 /** How long a stop waits for what is not committed; without its commit nothing of it was acknowledged. */
 const flushMs = 15_000
@@ -57,7 +63,8 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const { domain } = config
   const metrics = createMetrics()
   const { counters } = metrics
-  const { secureContext } = await loadSecureContext(config)
+  const certificate = await openCertificate({ config, logger })
+  const listeners = createListeners({ addresses: config.bind, maxConnections: limits.connections, certificate, logger })
   const audit = createAuditTrail({ store: store.audit, ...config.audit, counters, logger })
   const events = createEvents({ counters, logger: logger.child({ area: 'events' }), audit })
   const guard = createLoginGuard(config.login)
@@ -73,7 +80,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const rosters = createRosters({ store: store.rosters, directory, domain })
   const presence = createPresence({ rosters, directory })
 
-  const shared = { config, limits, counters, logger, auth, admission, followers, rosters, presence }
+  const shared = { config, limits, listeners, counters, logger, auth, admission, followers, rosters, presence }
   const guest = config.mqtt.anonymous ? anonymous : null
   const publicResource = createDeviceNames(await store.secrets.getOrCreate('device-names', 32))
   const mqtt = await createMqttBorder({ ...shared, store, log, directory, publicResource, anonymous: guest })
@@ -83,13 +90,20 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
     rosters.forget(account)
     mqtt.sessions.endOf(account)
   })
-  const xmpp = createXmpp({ ...shared, pressure, authenticator: auth, secureContext, publicResource })
+  const xmpp = createXmpp({
+    ...shared,
+    pressure,
+    authenticator: auth,
+    secureContext: certificate.secureContext,
+    publicResource,
+  })
   const readiness = createReadiness({ pressure, ping: store.ping })
   const http = createHttp({
     ...shared,
+    upgrades: upgradesTo(mqtt.adapter, xmpp, limits),
     pressure,
     readHistory: log.history,
-    lookUp: directory.lookup,
+    lookUp: directory.lookupPeer,
     events,
     audit: store.audit,
     publisher,
@@ -102,6 +116,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
       { name: 'sessions', everyMs: 2000, run: mqtt.sessions.save },
       { name: 'positions', everyMs: 2000, run: followers.save },
       { name: 'expiry', everyMs: 1000, run: async () => mqtt.sessions.sweep() },
+      { name: 'certificate', everyMs: 2000, run: certificate.refresh },
       { name: 'readiness', everyMs: 1000, run: readiness.check },
       { name: 'quota', everyMs: 60_000, run: async () => quota.sweep() },
       { name: 'logins', everyMs: hourMs, run: auth.sweep },
@@ -130,6 +145,8 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
     for (const border of borders) listening.push(...(await border.start()))
     // Last: a start that fails would take the only copy of the password with it.
     const adminPassword = await ensureAdmin(store.accounts, config.admin.password)
+    const warning = warningOf(listening)
+    if (warning !== null) logger.warn(warning)
     return { listening, adminPassword, stop }
   } catch (fault) {
     for (const border of borders) await border.stop()
@@ -137,4 +154,24 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
     await auth.stop()
     throw fault
   }
+}
+
+/** Over HTTP's ports: MQTT 5 §6, RFC 7395. */
+function upgradesTo(mqtt: MqttAdapter, xmpp: XmppAdapter, { maxPacketBytes }: Limits): readonly Upgrade[] {
+  return [
+    {
+      path: '/mqtt',
+      subprotocol: 'mqtt',
+      frames: 'binary',
+      maxMessageBytes: maxPacketBytes + 64 * KiB,
+      onSocket: (socket, peer) => mqtt.take(socket, peer.address),
+    },
+    {
+      path: '/xmpp-websocket',
+      subprotocol: 'xmpp',
+      frames: 'text',
+      maxMessageBytes: 256 * KiB,
+      onSocket: xmpp.takeWebSocket,
+    },
+  ]
 }

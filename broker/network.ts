@@ -1,5 +1,27 @@
-// From where a peer comes, for limits: one household or machine counts once. Pure.
-import { isIPv6 } from 'node:net'
+// From where a peer comes: what its address says, and what counts as one for limits. Pure.
+import { BlockList, isIPv6 } from 'node:net'
+
+/** Who is at the other end of a connection, whatever stands between. */
+export type Peer = Readonly<{
+  /** IP address; '' when it is not known. */
+  address: string
+  /** Over TLS, or from this very machine: nobody on the way can read along. */
+  isSecure: boolean
+}>
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+/** An IPv4 address in the clothes of IPv6, as a socket on `::` shows it, is that IPv4 address. */
+export function plainAddress(address: string): string {
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
+}
+
+export function isLoopback(address: string): boolean {
+  const plain = plainAddress(address)
+  return loopback.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+}
 
 /** An IPv4 address as it is; an IPv6 address by its /64, because whoever has one has all of them. */
 export function networkOf(address: string): string {

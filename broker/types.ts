@@ -228,5 +228,5 @@ export interface Adapter {
   stop(): Promise<void>
 }
 
-/** A listener's real address. `port` null: switched off, or not built yet (then `note` says so). */
+/** A listener's real address; `note` tells what else is spoken there. `port` null: switched off. */
 export type Listening = Readonly<{ name: string; bind: string; port: number | null; note?: string }>

@@ -26,7 +26,7 @@ function toLine({ name, bind, port, note }: Listening): string {
   const label = name.toUpperCase().padEnd(6)
   if (port === null) return `  ${label} ${note ?? 'off'}`
   const place = `${bind.includes(':') ? `[${bind}]` : bind}:${port}`
-  return `  ${label} ${name === 'http' ? `http://${place}` : place}${note === undefined ? '' : ` (${note})`}`
+  return `  ${label} ${name.startsWith('http') ? `${name}://${place}` : place}${note === undefined ? '' : ` (${note})`}`
 }
 
 /** Log in, send, read: they need a shell, curl and Node, nothing else. */

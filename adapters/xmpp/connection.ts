@@ -1,13 +1,18 @@
-// One TCP connection, in the clear and then under TLS: what comes in, what waits to go out, and how it ends.
-import type { Socket } from 'node:net'
+// One connection, whatever carries it: what comes in, what waits to go out, and how it ends.
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type SecureContext, TLSSocket } from 'node:tls'
 import type { Limits } from '../../broker/limits.ts'
 import type { Logger } from '../../broker/log.ts'
+import type { Peer } from '../../broker/network.ts'
+import type { Framing } from './framing.ts'
 import { createOutput, type Output } from './output.ts'
 
-const keepAliveMs = 60_000
 /** What a peer has to close its side after we have closed ours. */
 const closingMs = 5000
+
+/** What a border has accepted. */
+export type Transport = Readonly<{ socket: Duplex; peer: Peer; framing: Framing }>
 
 type Options = Readonly<{
   limits: Pick<Limits, 'outputBytes' | 'outputStallMs'>
@@ -22,7 +27,7 @@ type Options = Readonly<{
 export interface Connection {
   readonly output: Output
   readonly isSecure: boolean
-  /** The peer's IP address; '' when it has gone already. */
+  /** The peer's IP address; '' when it is not known. */
   readonly address: string
   /** Milliseconds since it was made, at `now` of the monotonic clock. */
   age(now: number): number
@@ -35,11 +40,10 @@ export interface Connection {
   sweep(now: number): void
 }
 
-export function createConnection(first: Socket, options: Options): Connection {
+export function createConnection({ socket: first, peer, framing }: Transport, options: Options): Connection {
   const { limits, logger, onData, onDrain } = options
-  const output = createOutput(first, limits.outputBytes, onDrain)
+  const output = createOutput(first, { framing, maxBytes: limits.outputBytes, onDrain })
   const openedAt = performance.now()
-  const address = first.remoteAddress ?? ''
   let socket = first
   let endedAt: number | null = null
   let isShakingHands = false
@@ -64,13 +68,12 @@ export function createConnection(first: Socket, options: Options): Connection {
     })
   }
 
-  first.setNoDelay(true).setKeepAlive(true, keepAliveMs)
   listen()
   return {
     output,
-    address,
+    address: peer.address,
     get isSecure() {
-      return socket instanceof TLSSocket
+      return peer.isSecure || socket instanceof TLSSocket
     },
     age: (now) => now - openedAt,
     setReading(isWanted) {
@@ -78,6 +81,7 @@ export function createConnection(first: Socket, options: Options): Connection {
       else socket.pause()
     },
     startTls(context) {
+      if (!(socket instanceof Socket)) throw new Error('only a plain socket begins TLS')
       output.flush()
       socket.removeAllListeners('data')
       const secured = new TLSSocket(socket, { isServer: true, secureContext: context })

@@ -22,9 +22,16 @@ export function checkHeader(root: Element, contentNs: string, domain: string): S
   return /^0*[1-9]\d*\.\d+$/.test(version ?? '') ? null : 'unsupported-version'
 }
 
-/** `to`: as the client named itself, if it did and could. */
-export function headerOf(domain: string, id: string, to: string | undefined): string {
-  const receiver = to === undefined || parseJid(to) === null ? '' : ` to='${escapeAttribute(to)}'`
+/** As the client named itself, if it did and could. */
+export function nameOf(root: Element | null): string | undefined {
+  const from = root?.attrs.from
+  return from === undefined || parseJid(from) === null ? undefined : from
+}
+
+export type OwnHeader = Readonly<{ domain: string; id: string; to: string | undefined }>
+
+export function headerOf({ domain, id, to }: OwnHeader): string {
+  const receiver = to === undefined ? '' : ` to='${escapeAttribute(to)}'`
   return (
     `<?xml version='1.0'?><stream:stream xmlns='${clientNs}' xmlns:stream='${streamNs}'` +
     ` from='${escapeAttribute(domain)}'${receiver} id='${id}' version='1.0' xml:lang='en'>`

@@ -1,25 +1,31 @@
-// The XMPP border: RFC 6120 and RFC 6121 over TCP with STARTTLS.
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
-import type { SecureContext } from 'node:tls'
+// The XMPP border: RFC 6120 and RFC 6121 over TCP with STARTTLS, over TLS (XEP-0368), and over WebSocket (RFC 7395).
+import { createServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer, type SecureContext } from 'node:tls'
 import { toDomain } from '../../broker/account-name.ts'
 import type { Config } from '../../broker/config.ts'
 import type { Presence, Rosters } from '../../broker/contacts.ts'
 import type { Limits } from '../../broker/limits.ts'
+import type { Listener, Listeners } from '../../broker/listener.ts'
 import type { Logger } from '../../broker/log.ts'
 import type { Counters } from '../../broker/metrics.ts'
+import type { Peer } from '../../broker/network.ts'
 import type { Pressure } from '../../broker/pressure.ts'
-import type { Adapter, Admission, Authenticator, Followers, Listening } from '../../broker/types.ts'
+import type { Adapter, Admission, Authenticator, Followers } from '../../broker/types.ts'
+import type { Transport } from './connection.ts'
 import { createFeatures, createStreamFeatures } from './features/index.ts'
+import { streamFraming, webSocketFraming } from './framing.ts'
 import { createResources } from './resources.ts'
 import { createRouter } from './router.ts'
 import { Session, type SessionDeps } from './session.ts'
 import { Stream, type StreamDeps } from './stream.ts'
 
 const sweepMs = 1000
+const keepAliveMs = 60_000
 
 export type XmppDeps = Readonly<{
-  config: Pick<Config, 'domain' | 'bind' | 'xmpp'>
+  config: Pick<Config, 'domain' | 'xmpp'>
+  listeners: Listeners
   limits: Limits
   counters: Counters
   logger: Logger
@@ -35,49 +41,78 @@ export type XmppDeps = Readonly<{
   publicResource: (device: string) => string
 }>
 
-export function createXmpp(deps: XmppDeps): Adapter {
-  const { config, limits, counters } = deps
+export type XmppAdapter = Adapter &
+  Readonly<{
+    /** A WebSocket that another border has accepted: each read and each write is one message. */
+    takeWebSocket(socket: Duplex, peer: Peer): void
+  }>
+
+export function createXmpp(deps: XmppDeps): XmppAdapter {
+  const { limits, counters } = deps
   const streams = new Set<Stream>()
+  let open: readonly Listener[] = []
+  let sweeper: NodeJS.Timeout | null = null
+  let whenEmpty: (() => void) | null = null
   const streamDeps = createStreamDeps(deps, (stream) => {
     streams.delete(stream)
     counters.xmppConnections--
+    if (streams.size === 0) whenEmpty?.()
   })
-  const server = createServer((socket) => {
+
+  function take(transport: Transport): void {
+    if (streams.size >= limits.connections) {
+      transport.socket.destroy()
+      return
+    }
     counters.xmppConnections++
-    streams.add(new Stream(streamDeps, socket))
-  })
-  server.maxConnections = limits.connections
-  let sweeper: NodeJS.Timeout | null = null
+    streams.add(new Stream(streamDeps, transport))
+  }
 
   return {
     async start() {
-      const { port, tlsPort } = config.xmpp
-      const direct: Listening = {
-        name: 'xmpps',
-        bind: config.bind,
-        port: null,
-        ...(tlsPort !== 'off' && { note: 'not built yet' }),
-      }
-      if (port === 'off') return [{ name: 'xmpp', bind: config.bind, port: null }, direct]
-      server.listen(port, config.bind)
-      await once(server, 'listening')
-      server.on('error', (err) => deps.logger.error({ err }, 'the XMPP listener failed'))
+      open = await listen(deps, (socket, isSecure) => {
+        take({ socket, peer: { address: socket.remoteAddress ?? '', isSecure }, framing: streamFraming })
+      })
       sweeper = setInterval(() => {
         const now = performance.now()
         for (const stream of streams) stream.sweep(now)
       }, sweepMs)
-      return [{ name: 'xmpp', bind: config.bind, port: portOf(server) }, direct]
+      return open.flatMap((listener) => listener.listening)
     },
 
     async stop() {
-      if (!server.listening && streams.size === 0) return
-      const closed = new Promise((resolve) => server.close(resolve))
+      for (const listener of open) void listener.close()
+      const empty = new Promise<void>((resolve) => {
+        whenEmpty = resolve
+      })
       for (const stream of streams) stream.fail('system-shutdown')
       // The sweep ends whoever does not say goodbye in time.
-      await closed
+      if (streams.size > 0) await empty
       if (sweeper !== null) clearInterval(sweeper)
     },
+
+    takeWebSocket: (socket, peer) => take({ socket, peer, framing: webSocketFraming }),
   }
+}
+
+async function listen(
+  { config, listeners, limits }: XmppDeps,
+  take: (socket: Socket, isSecure: boolean) => void,
+): Promise<readonly Listener[]> {
+  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
+  const startTls = await listeners.open({
+    name: 'xmpp',
+    port: config.xmpp.port,
+    create: () => createServer(options, (socket) => take(socket, false)),
+  })
+  // XEP-0368 §4: a client that names protocols names this one.
+  const tlsOptions = { ...options, ALPNProtocols: ['xmpp-client'], handshakeTimeout: limits.loginMs }
+  const direct = await listeners.openTls({
+    name: 'xmpps',
+    port: config.xmpp.tlsPort,
+    create: (secure) => createTlsServer({ ...tlsOptions, ...secure }, (socket) => take(socket, true)),
+  })
+  return [startTls, direct]
 }
 
 function createStreamDeps(deps: XmppDeps, onClose: (stream: Stream) => void): StreamDeps {
@@ -112,9 +147,4 @@ function createStreamDeps(deps: XmppDeps, onClose: (stream: Stream) => void): St
       session.close()
     },
   }
-}
-
-function portOf(server: Server): number | null {
-  const address = server.address()
-  return typeof address === 'object' && address !== null ? address.port : null
 }

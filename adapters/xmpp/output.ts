@@ -1,5 +1,6 @@
 // What one connection has yet to send: written once per turn, bounded, and aware of a peer that does not read.
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Framing } from './framing.ts'
 
 export interface Output {
   write(xml: string): void
@@ -15,13 +16,16 @@ export interface Output {
   /** Since when the peer has taken nothing, milliseconds of the monotonic clock; null while all is well. */
   readonly stalledSince: number | null
   /** From now on over this socket. */
-  attach(socket: Socket): void
+  attach(socket: Duplex): void
 }
 
+type Options = Readonly<{ framing: Pick<Framing, 'isPerElement' | 'child'>; maxBytes: number; onDrain(): void }>
+
 /** `onDrain` is called when everything has left and there was once more than a socket's worth. */
-export function createOutput(first: Socket, maxBytes: number, onDrain: () => void): Output {
+export function createOutput(first: Duplex, { framing, maxBytes, onDrain }: Options): Output {
   let socket = first
-  let waiting = ''
+  let waiting: string[] = []
+  let waitingLength = 0
   let isScheduled = false
   let written = 0
   let drained = 0
@@ -29,13 +33,17 @@ export function createOutput(first: Socket, maxBytes: number, onDrain: () => voi
 
   function flush(): void {
     isScheduled = false
-    if (waiting === '') return
-    const xml = waiting
+    if (waitingLength === 0) return
+    const pieces = framing.isPerElement ? waiting : [waiting.join('')]
     const mark = written
-    waiting = ''
-    const hasRoom = socket.write(xml, (error) => {
+    waiting = []
+    waitingLength = 0
+    socket.cork()
+    for (const piece of pieces.slice(0, -1)) socket.write(piece)
+    const hasRoom = socket.write(pieces.at(-1), (error) => {
       if (!error) drained = Math.max(drained, mark)
     })
+    socket.uncork()
     if (!hasRoom) stalledSince ??= performance.now()
   }
 
@@ -48,17 +56,18 @@ export function createOutput(first: Socket, maxBytes: number, onDrain: () => voi
   return {
     flush,
     write(xml) {
-      waiting += xml
+      waiting.push(framing.child(xml))
+      waitingLength += xml.length
       written += xml.length
       if (isScheduled) return
       isScheduled = true
       queueMicrotask(flush)
     },
     get isFull() {
-      return waiting.length + socket.writableLength > maxBytes
+      return waitingLength + socket.writableLength > maxBytes
     },
     get isOverfull() {
-      return waiting.length + socket.writableLength > 4 * maxBytes
+      return waitingLength + socket.writableLength > 4 * maxBytes
     },
     get written() {
       return written

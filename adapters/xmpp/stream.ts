@@ -1,23 +1,23 @@
 // RFC 6120 §4: XML Streams  https://www.rfc-editor.org/rfc/rfc6120#section-4
 // One connection: its streams one after the other, in at the pace of the store and out at the pace of the peer.
 import { randomBytes } from 'node:crypto'
-import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Limits } from '../../broker/limits.ts'
 import type { Logger } from '../../broker/log.ts'
 import type { Counters } from '../../broker/metrics.ts'
 import type { Pressure } from '../../broker/pressure.ts'
 import type { Authenticator, Principal } from '../../broker/types.ts'
-import { type Connection, createConnection } from './connection.ts'
+import { type Connection, createConnection, type Transport } from './connection.ts'
 import { clientNs, type Element, el, toXml } from './element.ts'
 import type { ClientStream, StreamCondition, StreamFeature } from './feature.ts'
-import { checkHeader, headerOf, streamNs, toStreamError } from './header.ts'
+import type { Framing } from './framing.ts'
+import { checkHeader, nameOf, streamNs, toStreamError } from './header.ts'
 import { createInbox, type Inbox, type Item } from './inbox.ts'
 import { mustWait } from './pace.ts'
 import type { Router } from './router.ts'
 import type { Binding, Session } from './session.ts'
 import { isStanzaName } from './stanza.ts'
-import { createXmlReader, type XmlReader } from './xml.ts'
+import type { XmlReader } from './xml.ts'
 import { toFault } from './xml-tree.ts'
 
 const maxBytesBefore = 10 * 1024
@@ -47,16 +47,18 @@ export class Stream implements ClientStream {
   session: Session | null = null
   readonly #deps: StreamDeps
   readonly #connection: Connection
+  readonly #framing: Framing
   readonly #inbox: Inbox
   #reader: XmlReader
   #state: State = 'opening'
   #lang: string | null = null
   #forgetEnd = () => {}
 
-  constructor(deps: StreamDeps, socket: Socket) {
+  constructor(deps: StreamDeps, transport: Transport) {
     const { limits, logger } = deps
     this.#deps = deps
-    this.#connection = createConnection(socket, {
+    this.#framing = transport.framing
+    this.#connection = createConnection(transport, {
       limits,
       logger,
       onData: (bytes) => this.#onData(bytes),
@@ -145,7 +147,7 @@ export class Stream implements ClientStream {
 
   #createReader(): XmlReader {
     const take = (work: () => void | Promise<void>, isMessage = false) => this.#inbox.add({ work, isMessage })
-    return createXmlReader(
+    return this.#framing.createReader(
       {
         onOpen: (root, contentNs) => take(() => this.#onHeader(root, contentNs)),
         onElement: (element) => {
@@ -179,13 +181,18 @@ export class Stream implements ClientStream {
       this.fail(wrong)
       return
     }
+    if (!this.secure && !this.#framing.hasStartTls) {
+      this.fail('policy-violation', 'A login needs TLS: come back over wss.')
+      return
+    }
     const offers = this.#deps.features.flatMap((feature) => feature.offer(this) ?? [])
     this.send(el('stream:features', clientNs, {}, ...offers))
   }
 
   #sendHeader(root: Element | null): void {
     this.#state = 'open'
-    this.#connection.output.write(headerOf(this.#deps.domain, randomBytes(12).toString('base64url'), root?.attrs.from))
+    const id = randomBytes(12).toString('base64url')
+    this.#connection.output.write(this.#framing.open({ domain: this.#deps.domain, id, to: nameOf(root) }))
   }
 
   #onElement(element: Element): void | Promise<void> {
@@ -221,7 +228,7 @@ export class Stream implements ClientStream {
   #end(): void {
     if (this.#state === 'closed') return
     if (this.#state === 'opening') this.#sendHeader(null)
-    this.#connection.output.write('</stream:stream>')
+    this.#connection.output.write(this.#framing.close)
     this.#leave()
     this.#connection.end()
   }

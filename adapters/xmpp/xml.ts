@@ -50,6 +50,34 @@ export function createXmlReader(events: XmlEvents, maxElementBytes: number): Xml
   }
 }
 
+/** One element that came as a document of its own; null: nothing but white space. @throws XmlFault */
+export function parseFrame(bytes: Buffer): Element | null {
+  const found: Element[] = []
+  const refuse = (detail: string) => {
+    throw new XmlFault('not-well-formed', detail)
+  }
+  const tree = createXmlTree(
+    {
+      onOpen: () => undefined,
+      onElement: (element) => void found.push(element),
+      onText: () => refuse('There is text beside the element.'),
+      onClose: () => refuse('What was not opened is closed.'),
+    },
+    strangers,
+  )
+  try {
+    const text = decode(new TextDecoder('utf-8', { fatal: true }), bytes)
+    if (isBlank(text)) return null
+    tree.write('<x>')
+    tree.write(text)
+  } catch (error) {
+    throw toFault(error)
+  }
+  const [element] = found
+  if (element === undefined || found.length > 1 || !tree.atRest) refuse('A frame holds one whole element.')
+  return element ?? null
+}
+
 /** Parses XML that this server has written. @throws XmlFault */
 export function parseXml(text: string): Element {
   const found: Element[] = []

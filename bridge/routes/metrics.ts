@@ -1,17 +1,18 @@
-import { BlockList, isIPv6 } from 'node:net'
+import type { RequestListener } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Metrics } from '../../broker/metrics.ts'
 import type { App } from '../app.ts'
 import { type Bearer, demandAdmin } from '../bearer.ts'
+import { type IsTrusted, isFromThisMachine } from '../peer.ts'
 import { problems } from '../responses.ts'
 
-type Deps = Readonly<{ metrics: Pick<Metrics, 'registry'>; bearer: Bearer }>
+type Deps = Readonly<{ metrics: Pick<Metrics, 'registry'>; bearer: Bearer; isTrusted: IsTrusted }>
 
 /** GET /metrics for Prometheus: for this machine without more, for others with an administrator's token. */
-export function metrics(app: App, { metrics: { registry }, bearer }: Deps): void {
+export function metrics(app: App, { metrics: { registry }, bearer, isTrusted }: Deps): void {
   const onRequest = async (request: FastifyRequest): Promise<void> => {
-    if (isFromThisMachine(request)) return
+    if (isFromThisMachine(request.raw, isTrusted)) return
     await bearer.onRequest(request)
     demandAdmin(request)
   }
@@ -22,13 +23,16 @@ export function metrics(app: App, { metrics: { registry }, bearer }: Deps): void
   })
 }
 
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
-
-/** A proxy on this machine speaks for others: what it forwards is not from here. */
-function isFromThisMachine({ socket, headers }: FastifyRequest): boolean {
-  const { remoteAddress = '' } = socket
-  const isForwarded = ['forwarded', 'x-forwarded-for', 'via'].some((name) => name in headers)
-  return !isForwarded && loopback.check(remoteAddress, isIPv6(remoteAddress) ? 'ipv6' : 'ipv4')
+/** For a port of its own: whoever can reach it may read. */
+export function answerMetrics(registry: Deps['metrics']['registry']): RequestListener {
+  return ({ method, url }, response) => {
+    if (url?.split('?', 1)[0] !== '/metrics' || (method !== 'GET' && method !== 'HEAD')) {
+      response.writeHead(404).end()
+      return
+    }
+    registry.metrics().then(
+      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    )
+  }
 }

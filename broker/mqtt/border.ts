@@ -5,6 +5,7 @@ import type { Presence } from '../contacts.ts'
 import type { Directory } from '../directory.ts'
 import type { FollowerHub } from '../follow.ts'
 import type { Limits } from '../limits.ts'
+import type { Listeners } from '../listener.ts'
 import type { Logger } from '../log.ts'
 import type { MessageLog } from '../message-log.ts'
 import type { Counters } from '../metrics.ts'
@@ -18,17 +19,18 @@ import { createSessions, type Sessions } from '../sessions.ts'
 import type { Store } from '../stores.ts'
 import { classifyFilter } from '../topic.ts'
 import { createTopicTable, looseTopic } from '../topic-table.ts'
-import type { Adapter, Admission, Authenticator, PlainPublisher, Principal } from '../types.ts'
+import type { Admission, Authenticator, PlainPublisher, Principal } from '../types.ts'
 import { checkTopicName } from './codec/publish.ts'
 import type { Host } from './host.ts'
-import { createMqtt } from './listen.ts'
+import { createMqtt, type MqttAdapter } from './listen.ts'
 import { createFlusher } from './output.ts'
 import { createPlainPublisher } from './plain-publisher.ts'
 import { createPresenceStreams } from './presence-streams.ts'
 import { restoreStreams } from './streams.ts'
 
 export type MqttBorderDeps = Readonly<{
-  config: Pick<Config, 'bind' | 'domain' | 'mqtt'>
+  config: Pick<Config, 'domain' | 'mqtt'>
+  listeners: Listeners
   store: Pick<Store, 'sessions' | 'queues'>
   auth: Pick<Authenticator, 'login' | 'onEnd'>
   /** The principal of clients without a user name; null: they are refused. */
@@ -46,7 +48,7 @@ export type MqttBorderDeps = Readonly<{
 }>
 
 export type MqttBorder = Readonly<{
-  adapter: Adapter
+  adapter: MqttAdapter
   sessions: Sessions
   /** Plain topics for the other borders. */
   publisher: PlainPublisher
@@ -116,7 +118,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     logger: logger.child({ area: 'mqtt' }),
   }
   return {
-    adapter: createMqtt({ config, host }),
+    adapter: createMqtt({ config, listeners: deps.listeners, host }),
     sessions,
     publisher: createPlainPublisher({ topics, bus, maxPayloadBytes: limits.maxPacketBytes }),
     pressure,

@@ -1,5 +1,5 @@
 // One MQTT connection: its life from the first byte to the last. MQTT 5 §4.13, 3.1.1 §4.8
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Publication, Wire } from '../publication.ts'
 import type { Outgoing, Transport } from '../session.ts'
 import { type Accepted, acceptConnect } from './accept.ts'
@@ -38,7 +38,8 @@ export const closeReason = {
 const lingerMs = 2000
 
 export class Connection implements Transport {
-  private readonly socket: Socket
+  private readonly socket: Duplex
+  private readonly address: string
   private readonly host: Host
   private readonly onClose: (connection: Connection) => void
   private readonly input: Input
@@ -63,8 +64,9 @@ export class Connection implements Transport {
   private stalledSeconds = 0
   private drainedBefore = 0
 
-  constructor(socket: Socket, host: Host, onClose: (connection: Connection) => void) {
+  constructor(socket: Duplex, address: string, host: Host, onClose: (connection: Connection) => void) {
     this.socket = socket
+    this.address = address
     this.host = host
     this.onClose = onClose
     this.input = new Input(host.limits.maxPacketBytes, (buffer, start) => this.takePacket(buffer, start))
@@ -237,7 +239,7 @@ export class Connection implements Transport {
 
   private async connect(connect: ReturnType<typeof readConnect>): Promise<void> {
     try {
-      const accepted = await acceptConnect(this.host, connect, this, this.socket.remoteAddress ?? '')
+      const accepted = await acceptConnect(this.host, connect, this, this.address)
       if (typeof accepted === 'number') {
         this.refuseConnect(accepted)
         return

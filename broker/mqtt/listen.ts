@@ -1,6 +1,9 @@
 // The MQTT border: listeners, the connections they take, and the sweep over them.
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer } from 'node:tls'
 import type { Config } from '../config.ts'
+import type { Listener, Listeners } from '../listener.ts'
 import type { Adapter, Listening } from '../types.ts'
 import { Connection, closeReason } from './connection.ts'
 import type { Host } from './host.ts'
@@ -8,22 +11,27 @@ import type { Host } from './host.ts'
 const sweepMs = 1000
 const drainMs = 2000
 
-export type MqttDeps = Readonly<{ config: Pick<Config, 'bind' | 'mqtt'>; host: Host }>
+export type MqttDeps = Readonly<{ config: Pick<Config, 'mqtt'>; listeners: Listeners; host: Host }>
 
-export function createMqtt({ config, host }: MqttDeps): Adapter {
+export type MqttAdapter = Adapter &
+  Readonly<{
+    /** A connection that another border has accepted: MQTT packets in both directions, cut anywhere. */
+    take(socket: Duplex, address: string): void
+  }>
+
+export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
   const connections = new Set<Connection>()
-  let server: Server | null = null
+  const open: Listener[] = []
   let sweeper: NodeJS.Timeout | null = null
   let whenEmpty: (() => void) | null = null
 
-  function onSocket(socket: Socket): void {
+  function take(socket: Duplex, address: string): void {
     if (connections.size >= host.limits.connections) {
       socket.destroy()
       return
     }
-    socket.setNoDelay(true)
     connections.add(
-      new Connection(socket, host, (connection) => {
+      new Connection(socket, address, host, (connection) => {
         connections.delete(connection)
         if (connections.size === 0) whenEmpty?.()
       }),
@@ -34,31 +42,33 @@ export function createMqtt({ config, host }: MqttDeps): Adapter {
     for (const connection of connections) connection.sweep()
   }
 
-  async function listen(port: number): Promise<number> {
-    server = createServer({ allowHalfOpen: true, noDelay: true }, onSocket)
-    const listening = server
-    await new Promise<void>((resolve, reject) => {
-      listening.once('error', reject)
-      listening.listen(port, config.bind, 4096, resolve)
-    })
-    const address = listening.address()
-    return typeof address === 'object' && address !== null ? address.port : port
-  }
-
   async function start(): Promise<readonly Listening[]> {
-    const { bind, mqtt } = config
-    const port = mqtt.port === 'off' ? null : await listen(mqtt.port)
+    const { port, tlsPort } = config.mqtt
+    const options = { allowHalfOpen: true, noDelay: true }
+    open.push(
+      await listeners.open({
+        name: 'mqtt',
+        port,
+        create: () => createServer(options, (socket) => take(socket, socket.remoteAddress ?? '')),
+      }),
+    )
+    const tlsOptions = { ...options, handshakeTimeout: host.limits.loginMs }
+    open.push(
+      await listeners.openTls({
+        name: 'mqtts',
+        port: tlsPort,
+        create: (secure) =>
+          createTlsServer({ ...tlsOptions, ...secure }, (socket) => take(socket, socket.remoteAddress ?? '')),
+      }),
+    )
     sweeper = setInterval(sweep, sweepMs)
     sweeper.unref()
-    return [
-      { name: 'mqtt', bind, port },
-      { name: 'mqtts', bind, port: null, ...(mqtt.tlsPort !== 'off' && { note: 'not built yet' }) },
-    ]
+    return open.flatMap((listener) => listener.listening)
   }
 
   async function stop(): Promise<void> {
-    server?.close()
-    server = null
+    // Those that have connections close when these are gone.
+    for (const listener of open) void listener.close()
     if (sweeper !== null) clearInterval(sweeper)
     if (connections.size === 0) return
     const empty = new Promise<void>((resolve) => {
@@ -68,5 +78,5 @@ export function createMqtt({ config, host }: MqttDeps): Adapter {
     await Promise.race([empty, new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
   }
 
-  return { start, stop }
+  return { start, stop, take }
 }

@@ -1,5 +1,5 @@
 // Hot path (bench: p2p, fan-out): a connection's output, collected and written once per turn of the event loop.
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Counters } from '../metrics.ts'
 import type { Wire } from '../publication.ts'
 
@@ -47,7 +47,7 @@ export class Output {
   pendingBytes = 0
   /** Bytes that it ever took; tells a stalled peer from a slow one. */
   drainedBytes = 0
-  private readonly socket: Socket
+  private readonly socket: Duplex
   private readonly flusher: Flusher
   private readonly counters: OutputDeps['counters']
   private readonly onDrained: () => void
@@ -59,7 +59,7 @@ export class Output {
   private readonly onWritten = (): void => this.release()
 
   /** `onDrained` is called each time that the socket has taken something. */
-  constructor(socket: Socket, { flusher, counters }: OutputDeps, onDrained: () => void) {
+  constructor(socket: Duplex, { flusher, counters }: OutputDeps, onDrained: () => void) {
     this.socket = socket
     this.flusher = flusher
     this.counters = counters

@@ -6,15 +6,21 @@ import type { Limits } from '../../broker/limits.ts'
 import { createLogger } from '../../broker/log.ts'
 import { startBroker } from '../../broker/main.ts'
 import type { Store } from '../../broker/stores.ts'
+import type { Listening } from '../../broker/types.ts'
 import { openStore } from '../../storage/index.ts'
 import { type ScratchFolder, scratchFolder } from './store.ts'
 
 export type TestBroker = Readonly<{
   mqttPort: number
+  mqttsPort: number
   xmppPort: number
+  xmppsPort: number
   httpPort: number
+  httpsPort: number
   http: string
   dataDir: string
+  /** All of them, by name and address. */
+  listening: readonly Listening[]
   /** The broker's database, opened a second time, as the command line does. */
   store: Store
   /** Makes an account with a name of its own (`prefix` + counter) and the password `<name>-pw`. */
@@ -49,10 +55,14 @@ async function startOn(folder: ScratchFolder, options: TestBrokerOptions): Promi
 
   return {
     mqttPort: portOf('mqtt'),
+    mqttsPort: portOf('mqtts'),
     xmppPort: portOf('xmpp'),
+    xmppsPort: portOf('xmpps'),
     httpPort: portOf('http'),
+    httpsPort: portOf('https'),
     http: `http://127.0.0.1:${portOf('http')}`,
     dataDir,
+    listening: broker.listening,
     store,
     async account(prefix = 'user') {
       const name = `${prefix}${++accounts}`
@@ -80,6 +90,9 @@ function testConfig(dataDir: string, env: Readonly<Record<string, string>>) {
       CLEARBOX_MQTT_PORT: '0',
       CLEARBOX_XMPP_PORT: '0',
       CLEARBOX_HTTP_PORT: '0',
+      CLEARBOX_MQTTS_PORT: '0',
+      CLEARBOX_XMPPS_PORT: '0',
+      CLEARBOX_HTTPS_PORT: '0',
       CLEARBOX_ADMIN_PASSWORD: adminPassword,
       CLEARBOX_LOG_LEVEL: 'warn',
       CLEARBOX_QUOTA_PER_SECOND: '1000000',

@@ -28,7 +28,7 @@ export type Exit = Readonly<{ code: number | null; signal: NodeJS.Signals | null
 
 export type Server = Readonly<{
   pid: number
-  ports: Readonly<{ mqtt: number; xmpp: number; http: number }>
+  ports: Readonly<Record<'mqtt' | 'mqtts' | 'xmpp' | 'xmpps' | 'http' | 'https', number>>
   http: string
   dataDir: string
   /** From the call of the program to its line `ready`. */
@@ -66,7 +66,14 @@ async function startOn(dataDir: string, options: ServerOptions, removeFolder: ()
   const listening = await readReady(running)
   const startMs = Math.round(performance.now() - beganAt)
   const portOf = (name: string) => listening.find((listener) => listener.name === name)?.port ?? 0
-  const ports = { mqtt: portOf('mqtt'), xmpp: portOf('xmpp'), http: portOf('http') }
+  const ports = {
+    mqtt: portOf('mqtt'),
+    mqtts: portOf('mqtts'),
+    xmpp: portOf('xmpp'),
+    xmpps: portOf('xmpps'),
+    http: portOf('http'),
+    https: portOf('https'),
+  }
 
   const server: Server = {
     pid: child.pid ?? 0,
@@ -134,6 +141,9 @@ function run(
       CLEARBOX_MQTT_PORT: '0',
       CLEARBOX_XMPP_PORT: '0',
       CLEARBOX_HTTP_PORT: '0',
+      CLEARBOX_MQTTS_PORT: '0',
+      CLEARBOX_XMPPS_PORT: '0',
+      CLEARBOX_HTTPS_PORT: '0',
       ...env,
     },
     ...spawning,

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, createServer } from 'node:tls'
 import { afterAll, expect, test } from 'vitest'
-import { type Certificate, loadSecureContext } from '../../broker/certificate.ts'
+import { type Certificate, openCertificate } from '../../broker/certificate.ts'
+import { createLogger } from '../../broker/log.ts'
 import { makeSelfSigned } from '../../broker/self-signed.ts'
 
 const folders: string[] = []
@@ -20,11 +21,13 @@ function makeFolder() {
   return folder
 }
 
+const logger = createLogger('silent')
+const load = (config: Parameters<typeof openCertificate>[0]['config']) => openCertificate({ config, logger })
 const none = { cert: null, key: null }
 const serialOf = (made: Certificate) => new X509Certificate(readFileSync(made.certFile)).serialNumber
 
 test('a first start makes a certificate that a client verifies for localhost by name and by address', async () => {
-  const made = await loadSecureContext({ tls: none, dataDir: makeFolder(), domain: 'localhost' })
+  const made = await load({ tls: none, dataDir: makeFolder(), domain: 'localhost' })
   expect(made.isSelfSigned).toBe(true)
   expect(statSync(made.keyFile).mode & 0o777).toBe(0o600)
   const server = createServer({ SNICallback: (_name, done) => done(null, made.secureContext()) })
@@ -41,22 +44,22 @@ test('a first start makes a certificate that a client verifies for localhost by 
 
 test('the next start keeps it; another domain, a damaged pair or one near its end gets a new one', async () => {
   const dataDir = makeFolder()
-  const load = (domain: string) => loadSecureContext({ tls: none, dataDir, domain })
-  const first = await load('bücher.example')
+  const loadFor = (domain: string) => load({ tls: none, dataDir, domain })
+  const first = await loadFor('bücher.example')
   const serial = serialOf(first)
   expect(new X509Certificate(readFileSync(first.certFile)).subjectAltName).toBe('DNS:xn--bcher-kva.example')
-  expect(serialOf(await load('bücher.example'))).toBe(serial)
-  const other = await load('[::1]')
+  expect(serialOf(await loadFor('bücher.example'))).toBe(serial)
+  const other = await loadFor('[::1]')
   expect(serialOf(other)).not.toBe(serial)
   const otherSerial = serialOf(other)
   writeFileSync(other.keyFile, 'damaged')
-  const third = await load('[::1]')
+  const third = await loadFor('[::1]')
   expect(serialOf(third)).not.toBe(otherSerial)
   const soon = new Date(Date.now() + 29 * 24 * 60 * 60 * 1000)
   const ending = makeSelfSigned({ names: ['::1'], notBefore: new Date(0), notAfter: soon })
   writeFileSync(third.certFile, ending.cert)
   writeFileSync(third.keyFile, ending.key)
-  await load('[::1]')
+  await loadFor('[::1]')
   expect(readFileSync(third.certFile, 'utf8')).not.toBe(ending.cert)
 })
 
@@ -72,16 +75,16 @@ test('RFC 5280 §4.2.1.6: names and addresses of every form stand in the certifi
 })
 
 test('configured files are used as they are', async () => {
-  const source = await loadSecureContext({ tls: none, dataDir: makeFolder(), domain: 'example.org' })
+  const source = await load({ tls: none, dataDir: makeFolder(), domain: 'example.org' })
   const tls = { cert: source.certFile, key: source.keyFile }
-  const used = await loadSecureContext({ tls, dataDir: makeFolder(), domain: 'elsewhere.org' })
+  const used = await load({ tls, dataDir: makeFolder(), domain: 'elsewhere.org' })
   expect(used).toMatchObject({ isSelfSigned: false, certFile: tls.cert, keyFile: tls.key })
 })
 
 test('a key of another certificate is refused with the names of the files', async () => {
-  const one = await loadSecureContext({ tls: none, dataDir: makeFolder(), domain: 'example.org' })
-  const two = await loadSecureContext({ tls: none, dataDir: makeFolder(), domain: 'example.org' })
+  const one = await load({ tls: none, dataDir: makeFolder(), domain: 'example.org' })
+  const two = await load({ tls: none, dataDir: makeFolder(), domain: 'example.org' })
   const tls = { cert: one.certFile, key: two.keyFile }
-  const loading = loadSecureContext({ tls, dataDir: makeFolder(), domain: 'example.org' })
+  const loading = load({ tls, dataDir: makeFolder(), domain: 'example.org' })
   await expect(loading).rejects.toThrow(`${one.certFile} and ${two.keyFile} cannot be used`)
 })

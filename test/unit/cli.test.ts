@@ -15,7 +15,8 @@ beforeAll(async () => {
 })
 afterAll(() => folder.remove())
 
-const free = { CLEARBOX_MQTT_PORT: '0', CLEARBOX_XMPP_PORT: '0', CLEARBOX_HTTP_PORT: '0' }
+const ports = ['MQTT', 'MQTTS', 'XMPP', 'XMPPS', 'HTTP', 'HTTPS']
+const free = Object.fromEntries(ports.map((name) => [`CLEARBOX_${name}_PORT`, '0']))
 const run = (args: readonly string[], input = '', env: Record<string, string> = free) =>
   runClearbox(args, { cwd: folder.path, env, input })
 
@@ -140,7 +141,7 @@ describe('start', () => {
     const portOf = (name: string) => server.listening.find((listener) => listener.name === name)?.port
     expect(out).toContain(`MQTT   127.0.0.1:${portOf('mqtt')}`)
     expect(out).toContain(`HTTP   http://127.0.0.1:${portOf('http')}`)
-    expect(out).toContain('HTTPS  not built yet')
+    expect(out).toContain(`HTTPS  https://127.0.0.1:${portOf('https')}`)
     const password = /password ([a-z2-9-]+) \(shown this once\)/.exec(out)?.[1] ?? ''
     expect(server.output.err).not.toContain(password)
 

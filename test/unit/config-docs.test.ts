@@ -37,6 +37,6 @@ tls:
 
 function defaultOf(path: (typeof settingPaths)[number]): string {
   const value = settingAt(path).default
-  if (value === null) return '–'
+  if (value === null || (Array.isArray(value) && value.length === 0)) return '–'
   return `\`${typeof value === 'boolean' ? (value ? 'on' : 'off') : value}\``
 }

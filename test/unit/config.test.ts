@@ -25,7 +25,7 @@ describe('defaults and precedence', () => {
     expect(config).toMatchObject({
       domain: 'localhost',
       dataDir: resolve('./data'),
-      bind: '127.0.0.1',
+      bind: ['127.0.0.1'],
       mqtt: { port: 1883, tlsPort: 8883, anonymous: false },
       http: { port: 8080, tlsPort: 8443 },
       database: { url: null, binDir: null },
@@ -49,6 +49,22 @@ describe('defaults and precedence', () => {
     const { config } = load('mqtt: { port: off, anonymous: on }\nhttp: { port: "81" }\n')
     expect(config?.mqtt).toMatchObject({ port: 'off', anonymous: true })
     expect(config?.http.port).toBe(81)
+  })
+
+  test('several addresses are a list in the file, and separated by commas in a variable', () => {
+    expect(load('bind: [localhost, "::1"]\n').config?.bind).toEqual(['127.0.0.1', '::1'])
+    expect(load('bind: 0.0.0.0\n', { CLEARBOX_BIND: '10.0.0.7, ::' }).config?.bind).toEqual(['10.0.0.7', '::'])
+    for (const wrong of ['[]', '[1]', '["::1", "::1"]', '127.0.0.1;']) {
+      expect(load(`bind: ${wrong}\n`).faults?.[0]).toMatch(/^clearbox\.yaml:1:7 bind: expected IP addresses/)
+    }
+  })
+
+  test('trusted proxies are addresses and networks', () => {
+    const proxies = (CLEARBOX_TRUSTED_PROXIES: string) => load(null, { CLEARBOX_TRUSTED_PROXIES })
+    expect(proxies('10.0.0.0/8,::1').config?.http.trustedProxies).toEqual(['10.0.0.0/8', '::1'])
+    for (const wrong of ['all', '10.0.0.0/33', '10.0.0.0/8/8', '::1/129', '10/8']) {
+      expect(proxies(wrong).faults).toHaveLength(1)
+    }
   })
 
   test('the configuration is frozen', () => {
@@ -75,7 +91,7 @@ describe('faults', () => {
       'clearbox.yaml:3:3 mqtt.anonymus: expected one of port, tlsPort, anonymous, found an unknown key (did you mean anonymous?)',
       'clearbox.yaml:4:9 mqtt.port: expected a port from 0 to 65535, or off, found 99999',
       'clearbox.yaml:5:7 xmpp: expected a section, found 5',
-      'CLEARBOX_BIND: expected an IP address or localhost, found "eth0"',
+      'CLEARBOX_BIND: expected IP addresses or localhost, each once, separated by commas, found "eth0"',
       'CLEARBOX_HTTP_PORT: expected a port from 0 to 65535, or off, found "eighty"',
     ])
   })

@@ -1,0 +1,53 @@
+// Who is at the other end of a request: the socket says, or a proxy that is believed.
+import type { IncomingMessage } from 'node:http'
+import { BlockList, isIP, isIPv6 } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { isLoopback, type Peer, plainAddress } from '../broker/network.ts'
+
+export type IsTrusted = (address: string) => boolean
+
+/** Of addresses and networks such as `10.0.0.0/8`. */
+export function createTrust(networks: readonly string[]): IsTrusted {
+  const trusted = new BlockList()
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    if (bits === undefined) trusted.addAddress(address, family)
+    else trusted.addSubnet(address, Number(bits), family)
+  }
+  return (address) => {
+    const plain = plainAddress(address)
+    return isIP(plain) !== 0 && trusted.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+  }
+}
+
+/**
+ * The last address in X-Forwarded-For that no trusted proxy has, when the socket is that of a trusted proxy. What comes
+ * from this machine is secure unless it is forwarded by someone who is not believed.
+ */
+export function peerOf({ socket, headers }: IncomingMessage, isTrusted: IsTrusted): Peer {
+  const near = plainAddress(socket.remoteAddress ?? '')
+  const isTls = socket instanceof TLSSocket
+  if (!isTrusted(near)) return { address: near, isSecure: isTls || (isLoopback(near) && !isForwarded(headers)) }
+  const hops = toList(headers['x-forwarded-for']).map(plainAddress)
+  const address = hops.findLast((hop) => !isTrusted(hop)) ?? hops[0] ?? near
+  const protocol = toList(headers['x-forwarded-proto']).at(-1)
+  const isSecure =
+    protocol === undefined ? isTls || (hops.length === 0 && isLoopback(near)) : /^(https|wss)$/i.test(protocol)
+  return { address, isSecure }
+}
+
+/** A proxy on this machine speaks for others: what it forwards is not from here, unless it is trusted to say so. */
+export function isFromThisMachine(request: IncomingMessage, isTrusted: IsTrusted): boolean {
+  if (!isLoopback(peerOf(request, isTrusted).address)) return false
+  return isTrusted(request.socket.remoteAddress ?? '') || !isForwarded(request.headers)
+}
+
+function isForwarded(headers: IncomingMessage['headers']): boolean {
+  return ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'via'].some((name) => name in headers)
+}
+
+function toList(header: string | string[] | undefined): string[] {
+  const parts = [header ?? []].flat().flatMap((line) => line.split(','))
+  return parts.map((part) => part.trim()).filter((part) => part !== '')
+}

@@ -1,0 +1,113 @@
+// The servers of the HTTP border: the limits of a connection, and the way they stop.
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Config } from '../broker/config.ts'
+import type { Listener, Listeners } from '../broker/listener.ts'
+import { answerBrokenRequest } from './broken-request.ts'
+
+const serverOptions: ServerOptions = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 15_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  noDelay: true,
+}
+const handshakeTimeoutMs = 30_000
+const stopDeadlineMs = 5000
+
+type Deps = Readonly<{
+  config: Pick<Config['http'], 'port' | 'tlsPort' | 'metricsPort'>
+  listeners: Listeners
+  onRequest: RequestListener
+  /** Of the server that has /metrics alone. */
+  onMetricsRequest: RequestListener
+  /** What else these ports take. */
+  upgrades: Readonly<{ note: string; attach(server: Server): void }>
+}>
+
+export interface Servers {
+  open(): Promise<readonly Listener[]>
+  /** Takes no more, lets what runs end within a deadline, then closes every connection that still speaks HTTP. */
+  close(): Promise<void>
+}
+
+export function createServers({ config, listeners, onRequest, onMetricsRequest, upgrades }: Deps): Servers {
+  const servers: Server[] = []
+  const open: Listener[] = []
+  const running = createRunning()
+
+  function prepare<T extends Server>(server: T): T {
+    server.on('clientError', answerBrokenRequest)
+    server.on('request', (_request, response) => running.add(response))
+    servers.push(server)
+    return server
+  }
+
+  function withUpgrades<T extends Server>(server: T): T {
+    upgrades.attach(server)
+    return prepare(server)
+  }
+
+  const { note } = upgrades
+  return {
+    async open() {
+      const { port, tlsPort, metricsPort } = config
+      open.push(
+        await listeners.open({
+          name: 'http',
+          port,
+          note,
+          create: () => withUpgrades(createServer(serverOptions, onRequest)),
+        }),
+        await listeners.openTls({
+          name: 'https',
+          port: tlsPort,
+          note,
+          create: (secure) => {
+            const options = {
+              ...serverOptions,
+              ...secure,
+              handshakeTimeout: handshakeTimeoutMs,
+              ALPNProtocols: ['http/1.1'],
+            }
+            return withUpgrades(createTlsServer(options, onRequest))
+          },
+        }),
+      )
+      if (metricsPort === 'off') return open
+      const create = () => prepare(createServer(serverOptions, onMetricsRequest))
+      open.push(await listeners.open({ name: 'metrics', port: metricsPort, create }))
+      return open
+    },
+    async close() {
+      // WebSockets stay until their own border has said goodbye.
+      for (const listener of open) void listener.close()
+      await running.end(stopDeadlineMs)
+      for (const server of servers) server.closeAllConnections()
+    },
+  }
+}
+
+function createRunning() {
+  let count = 0
+  let onIdle: (() => void) | null = null
+  return {
+    add(response: Readonly<{ once(event: 'close', listener: () => void): unknown }>): void {
+      count++
+      response.once('close', () => {
+        count--
+        if (count === 0) onIdle?.()
+      })
+    },
+    async end(deadlineMs: number): Promise<void> {
+      if (count === 0) return
+      await new Promise<void>((resolve) => {
+        const deadline = setTimeout(resolve, deadlineMs)
+        onIdle = () => {
+          clearTimeout(deadline)
+          resolve()
+        }
+      })
+    },
+  }
+}

@@ -1,0 +1,102 @@
+// Every listener on every address of the configuration.
+import { once } from 'node:events'
+import { isIPv4, type Server, type Socket } from 'node:net'
+import type { Certificate } from './certificate.ts'
+import type { Listener, Listeners } from './listener.ts'
+import type { Logger } from './log.ts'
+import type { Listening } from './types.ts'
+
+/** What the kernel holds for us while the loop is busy; it may hold less. */
+const backlog = 4096
+/** What those that close have who never said a word of TLS, or do not go. */
+const closingMs = 5000
+
+type Deps = Readonly<{
+  addresses: readonly string[]
+  /** Per address; more are closed at once. */
+  maxConnections: number
+  certificate: Pick<Certificate, 'options' | 'onChange'>
+  logger: Logger
+}>
+
+export function createListeners({ addresses, maxConnections, certificate, logger }: Deps): Listeners {
+  // Beside an IPv4 address `::` must leave IPv4 alone; by itself it takes both.
+  const ipv6Only = addresses.some(isIPv4)
+
+  async function bind(server: Server, host: string, port: number): Promise<number> {
+    server.listen({ host, port, backlog, ipv6Only })
+    await once(server, 'listening')
+    const address = server.address()
+    return typeof address === 'object' && address !== null ? address.port : port
+  }
+
+  const open: Listeners['open'] = async ({ name, port, note, create }) => {
+    if (port === 'off') {
+      return {
+        listening: addresses.slice(0, 1).map((address) => ({ name, bind: address, port: null })),
+        close: async () => {},
+      }
+    }
+    const servers: Server[] = []
+    const listening: Listening[] = []
+    try {
+      for (const address of addresses) {
+        const server = create()
+        server.maxConnections = maxConnections
+        servers.push(server)
+        listening.push({
+          name,
+          bind: address,
+          port: await bind(server, address, port),
+          ...(note !== undefined && { note }),
+        })
+        server.on('error', (err) => logger.error({ err, listener: name, address }, 'a listener failed'))
+      }
+    } catch (fault) {
+      for (const server of servers) server.close()
+      throw fault
+    }
+    return { listening, close: createClose(servers) }
+  }
+
+  return {
+    open,
+    async openTls({ create, ...named }) {
+      const forget: (() => void)[] = []
+      const listener = await open({
+        ...named,
+        create() {
+          const server = create(certificate.options())
+          forget.push(certificate.onChange(() => server.setSecureContext(certificate.options())))
+          return server
+        },
+      })
+      return {
+        ...listener,
+        async close() {
+          for (const undo of forget.splice(0)) undo()
+          await listener.close()
+        },
+      }
+    },
+  }
+}
+
+function createClose(servers: readonly Server[]): Listener['close'] {
+  const sockets = new Set<Socket>()
+  for (const server of servers) {
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    })
+  }
+  const closeServer = (server: Server) => new Promise<void>((resolve) => server.close(() => resolve()))
+  let closing: Promise<void> | null = null
+  return () => {
+    setTimeout(() => {
+      for (const socket of sockets) socket.destroy()
+    }, closingMs).unref()
+    closing ??= Promise.all(servers.map(closeServer)).then(() => undefined)
+    return closing
+  }
+}
