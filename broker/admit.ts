@@ -28,6 +28,7 @@ export function createAdmission({ directory, log, quota, live, counters }: Admis
   const lookups = new Map<number, Arrival[]>()
 
   function accept({ message, sink, token }: Arrival, to: Party | null): void {
+    const sender = message.from.id
     if (to === null) {
       counters.chatRefused++
       sink.settle(token, new BrokerError('refused'))
@@ -39,7 +40,10 @@ export function createAdmission({ directory, log, quota, live, counters }: Admis
       return
     }
     const ts = Date.now()
-    live({ owner: to.id, seq: 0, late: false, message: admitted({ id, message, to }, ts) })
+    const entry = { seq: 0, late: false, message: admitted({ id, message, to }, ts) }
+    live({ owner: to.id, ...entry })
+    // The sender's other devices see it, as they see what is stored.
+    if (sender !== to.id) live({ owner: sender, ...entry })
     sink.settle(token, { id, ts, repeated: false })
   }
 

@@ -38,12 +38,8 @@ function unreadable({ value, where }: Found): string[] {
 
 function notBuiltYet(found: ReadonlyMap<SettingPath, Found>): string[] {
   const redis = found.get('redis.url')
-  const registration = found.get('registration')
   const warnings: string[] = []
   if (redis) warnings.push(`${redis.where}: accepted, but several nodes are not built yet; Redis is not used`)
-  if (registration?.value === 'open') {
-    warnings.push(`${registration.where}: accepted, but registration is not built yet; accounts are made by an admin`)
-  }
   return warnings
 }
 

@@ -166,7 +166,7 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     env: 'CLEARBOX_REGISTRATION',
     kind: kind.registration,
     default: 'off',
-    doc: 'Whether strangers may make accounts. `open` is accepted, not built yet.',
+    doc: 'Whether strangers may make accounts: `open` lets XMPP clients do so (XEP-0077), five an hour from one IP address (IPv6: one /64), loopback without limit. They may use no plain topics.',
   },
   'quota.perSecond': {
     env: 'CLEARBOX_QUOTA_PER_SECOND',

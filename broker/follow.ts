@@ -70,6 +70,7 @@ export function createFollowers({ log, positions, logReaders, logger }: Follower
   return {
     follow,
     acknowledged,
+    head: log.head,
     async backlogStart(account, limit) {
       await save()
       return positions.backlogStart(account, limit)

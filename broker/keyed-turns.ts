@@ -9,7 +9,7 @@ export function createKeyedTurns<Key>(): KeyedTurns<Key> {
   const last = new Map<Key, Promise<unknown>>()
   return {
     run(keys, work) {
-      const done = Promise.allSettled(keys.map((key) => last.get(key))).then(work)
+      const done = Promise.all(keys.map((key) => last.get(key) ?? nothing)).then(work)
       const over = done.then(ignore, ignore)
       for (const key of keys) last.set(key, over)
       void over.then(() => {
@@ -19,5 +19,7 @@ export function createKeyedTurns<Key>(): KeyedTurns<Key> {
     },
   }
 }
+
+const nothing = Promise.resolve()
 
 function ignore(): void {}

@@ -6,6 +6,7 @@ import { createHttp } from '../bridge/http.ts'
 import type { Upgrade } from '../bridge/upgrade.ts'
 import { openStore } from '../storage/index.ts'
 import { createAdmission } from './admit.ts'
+import { createArchive } from './archive.ts'
 import { createAuditTrail } from './audit.ts'
 import { ensureAdmin } from './auth/admin.ts'
 import { createLoginGuard } from './auth/login-guard.ts'
@@ -27,6 +28,7 @@ import type { MqttAdapter } from './mqtt/listen.ts'
 import { createPresence } from './presence.ts'
 import { createQuota } from './quota.ts'
 import { createReadiness } from './readiness.ts'
+import { createRegistrar } from './registrar.ts'
 import { createRosters } from './roster.ts'
 import { createRounds } from './rounds.ts'
 import type { Store } from './stores.ts'
@@ -90,10 +92,15 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
     rosters.forget(account)
     mqtt.sessions.endOf(account)
   })
+  const archive = createArchive({ queries: store.archiveQueries, log, directory })
+  const registrar = createRegistrar({ accounts: store.accounts, domain, events })
   const xmpp = createXmpp({
     ...shared,
     pressure,
     authenticator: auth,
+    archive,
+    registrar,
+    events,
     secureContext: certificate.secureContext,
     publicResource,
   })

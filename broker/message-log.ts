@@ -17,6 +17,7 @@ export type MessageLog = Readonly<{
   /** Newest first, `seq < before` (null: from the head), the conversation with `peer`. */
   history(owner: number, peer: number, before: number | null, limit: number): Promise<readonly LogEntry[]>
   head(owner: number): Promise<number>
+  toEntry(row: ArchiveRow): LogEntry
   /** Told of every appended entry, in order per owner. */
   onAppended(listener: (entry: LogEntry) => void): void
   batcher: Batcher<unknown>
@@ -91,6 +92,7 @@ export function createMessageLog({ archive, directory, contentOfXml, counters, l
     read: async (owner, after, limit) => (await archive.read(owner, after, limit)).map(toEntry),
     history: async (owner, peer, before, limit) => (await archive.history(owner, peer, before, limit)).map(toEntry),
     head: (owner) => archive.head(owner),
+    toEntry,
     onAppended: (listener) => void listeners.push(listener),
     batcher: batcher as Batcher<unknown>,
   }

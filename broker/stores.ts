@@ -1,5 +1,5 @@
 // The contracts of storage, small and by concern. A room gets only the ones it needs.
-import type { Body, Kind, Role, Verifiers } from './types.ts'
+import type { ArchivePageQuery, ArchiveRange, Body, Kind, Role, Verifiers } from './types.ts'
 
 export type Account = Readonly<{
   id: number
@@ -103,6 +103,17 @@ export interface ArchiveStore {
   backlogStart(account: number, limit: number): Promise<number>
   /** Raises account positions; lower values than stored are ignored. */
   savePositions(positions: ReadonlyMap<number, number>): Promise<void>
+}
+
+/** Searching one owner's log. */
+export interface ArchiveQueryStore {
+  /** By message id (a UUID); those that the log does not have are missing. */
+  seqsOf(owner: number, ids: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** For each instant, milliseconds since 1970, the first seq that is not earlier; behind the last one when there is none. */
+  seqsAt(owner: number, instants: readonly number[]): Promise<readonly number[]>
+  /** In the query's order. `hasMore`: in that direction. */
+  page(owner: number, query: ArchivePageQuery): Promise<Readonly<{ rows: readonly ArchiveRow[]; hasMore: boolean }>>
+  count(owner: number, range: ArchiveRange): Promise<number>
 }
 
 export type StoredSubscription = Readonly<{
@@ -332,6 +343,7 @@ export interface SecretStore {
 export interface Store {
   readonly accounts: AccountStore
   readonly archive: ArchiveStore
+  readonly archiveQueries: ArchiveQueryStore
   readonly sessions: SessionStore
   readonly queues: QueueStore
   readonly rosters: RosterStore

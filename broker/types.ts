@@ -171,8 +171,54 @@ export interface Followers {
   follow(session: FollowingSession, owner: number, view: View, after: number): Follower
   /** The highest seq that any chat device of the account has taken (DESIGN §5, account position). Written behind. */
   acknowledged(account: number, seq: number): void
+  /** The owner's last seq. */
+  head(owner: number): Promise<number>
   /** Where a first chat device begins: behind the account position, at most the newest `limit` received messages. */
   backlogStart(account: number, limit: number): Promise<number>
+}
+
+/** A part of one owner's log. */
+export type ArchiveRange = Readonly<{
+  /** Both exclusive. */
+  after: number
+  before: number
+  /** Only the conversation with this account; null: all. */
+  peer: number | null
+  /** Of that only what went from or to this resource of the peer; null: all. */
+  resource: string | null
+  /** Only these; null: all. */
+  seqs: readonly number[] | null
+}>
+
+/** `order`: from which end it begins. `limit` rows at most, and one at least, whose bodies have `maxBytes` together. */
+export type ArchivePageQuery = ArchiveRange &
+  Readonly<{ order: 'oldest' | 'newest'; skip: number; limit: number; maxBytes: number }>
+
+/** Searching one owner's log, for borders whose clients page through it. */
+export interface Archive {
+  /** By message id (a UUID); those that the log does not have are missing. */
+  seqsOf(owner: number, ids: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** For each instant, milliseconds since 1970, the first seq that is not earlier; behind the last one when there is none. */
+  seqsAt(owner: number, instants: readonly number[]): Promise<readonly number[]>
+  count(owner: number, range: ArchiveRange): Promise<number>
+  head(owner: number): Promise<number>
+  /** Oldest first, whatever the query's order. `hasMore`: in the direction of that. */
+  page(owner: number, query: ArchivePageQuery): Promise<Readonly<{ entries: readonly LogEntry[]; hasMore: boolean }>>
+  /** The account of this name; null: there is none. */
+  lookUp(name: string): Promise<Party | null>
+}
+
+/** Accounts that people make and keep themselves. */
+export interface Registrar {
+  /**
+   * `username` in any spelling of its localpart; `address` is the peer's. The account may use no plain topics.
+   * `invalid`: no account can have this name or this password. `throttled`: too many came from there.
+   */
+  create(username: string, password: string, address: string): Promise<'created' | 'taken' | 'invalid' | 'throttled'>
+  /** Ends all connections of the account, within a second. False: none can have this password. */
+  changePassword(principal: Principal, password: string): Promise<boolean>
+  /** The account goes, with what is its own. Ends its connections within a second. */
+  cancel(principal: Principal): Promise<void>
 }
 
 /** SCRAM verifiers (RFC 5802 §3); a password is never kept. */

@@ -12,6 +12,7 @@ import { type Database, openDatabase, type Statement, sqlState } from './postgre
 import { createAccountRemoval } from './sql/account-removal.ts'
 import { createAccountStore } from './sql/accounts.ts'
 import { createArchiveStore } from './sql/archive.ts'
+import { createArchiveQueryStore } from './sql/archive-query.ts'
 import { createAuditStore } from './sql/audit.ts'
 import { createChangeStore } from './sql/changes.ts'
 import { createQueueRemoval } from './sql/queue-removal.ts'
@@ -67,6 +68,7 @@ function createStore(endpoint: Endpoint, db: Database): Store {
   return {
     accounts: createAccountStore(db, createAccountRemoval(db, removal)),
     archive: createArchiveStore(db, db.pipelined('joins batches')),
+    archiveQueries: createArchiveQueryStore(db),
     sessions: createSessionStore(db, removal),
     queues: createQueueStore(db, db.pipelined(), removal),
     rosters: createRosterStore(db),

@@ -64,6 +64,7 @@ export type StreamCondition =
   | 'resource-constraint'
   | 'restricted-xml'
   | 'system-shutdown'
+  | 'undefined-condition'
   | 'unsupported-encoding'
   | 'unsupported-feature'
   | 'unsupported-stanza-type'
@@ -77,7 +78,7 @@ export interface ClientStream {
   readonly session: ClientSession | null
   send(element: Element): void
   /** Sends the error and closes; nothing that the peer sends is read any more. */
-  fail(condition: StreamCondition, text?: string): void
+  fail(condition: StreamCondition, text?: string, detail?: Element): void
   /** True when the peer has sent more than the element that is being handled: no step may be taken on what came early. */
   readonly hasMore: boolean
   /** Writes `proceed` in the clear, then nothing but TLS. */
@@ -86,6 +87,17 @@ export interface ClientStream {
   authenticate(principal: Principal, success: Element): void
   /** Takes the resource for this stream; an older stream that has it is closed with `conflict`. */
   bind(resource: string): ClientSession
+  /** The session counts stanzas from the end of `enabled` on, which is written with the name to resume it by, if it may be. */
+  manage(resumeSeconds: number | null, enabled: (previd: string | null) => Element): void
+  /**
+   * Takes over a session of the same account, from another stream or from none: what was not acknowledged is sent
+   * again. `unknown`: there is no such session. `impossible`: so many stanzas were never sent.
+   */
+  resume(
+    previd: string,
+    h: number,
+    resumed: (handled: number) => Element,
+  ): Promise<'resumed' | 'unknown' | Readonly<{ sent: number }>>
 }
 
 /** A bound resource. */
@@ -99,8 +111,18 @@ export interface ClientSession {
   readonly priority: number
   /** xml:lang of its stream. */
   readonly lang: string | null
+  /** Other devices' messages are copied to this one (XEP-0280). */
+  wantsCopies: boolean
+  /** It acknowledges what it gets (XEP-0198). */
+  readonly acks: Readonly<{ isOn: boolean; sentCount: number }>
+  /** False: so many were never sent. */
+  acknowledge(h: number): boolean
   /** An answer to this session itself, which is not read while too many wait. */
   send(element: Element): void
+  /** The same for an element in the stanzas' namespace that is written already. */
+  sendXml(xml: string): void
+  /** With what it has been sent so far the client knows its log up to `seq`: no backlog begins before. */
+  knowsArchive(seq: number): void
   /** What another session says to this one. False: it does not read, and there is no room. */
   offer(element: Element): boolean
   /** Brings a message through the one door; a refusal goes back as the error of `stanza`. */

@@ -38,7 +38,7 @@ export function headerOf({ domain, id, to }: OwnHeader): string {
   )
 }
 
-export function toStreamError(condition: StreamCondition, text?: string): string {
+export function toStreamError(condition: StreamCondition, text?: string, detail?: Element): string {
   const words = text === undefined ? [] : [el('text', streamErrorsNs, { 'xml:lang': 'en' }, text)]
-  return toXml(el('stream:error', clientNs, {}, el(condition, streamErrorsNs), ...words))
+  return toXml(el('stream:error', clientNs, {}, el(condition, streamErrorsNs), ...words, ...(detail ? [detail] : [])))
 }

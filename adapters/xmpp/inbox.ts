@@ -1,6 +1,9 @@
 // What was read from a peer and is not handled yet: in order, one at a time.
 
-export type Item = Readonly<{ work: () => void | Promise<void>; isMessage: boolean }>
+/** `nonza`: what is no stanza, and waits for none (XEP-0198). */
+export type ItemKind = 'message' | 'nonza' | 'other'
+
+export type Item = Readonly<{ work: () => void | Promise<void>; kind: ItemKind }>
 
 type Options = Readonly<{
   /** The first item must wait; whoever makes it wait calls `pump` later. */

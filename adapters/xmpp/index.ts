@@ -5,16 +5,18 @@ import { createServer as createTlsServer, type SecureContext } from 'node:tls'
 import { toDomain } from '../../broker/account-name.ts'
 import type { Config } from '../../broker/config.ts'
 import type { Presence, Rosters } from '../../broker/contacts.ts'
+import type { Events } from '../../broker/happening.ts'
 import type { Limits } from '../../broker/limits.ts'
 import type { Listener, Listeners } from '../../broker/listener.ts'
 import type { Logger } from '../../broker/log.ts'
 import type { Counters } from '../../broker/metrics.ts'
 import type { Peer } from '../../broker/network.ts'
 import type { Pressure } from '../../broker/pressure.ts'
-import type { Adapter, Admission, Authenticator, Followers } from '../../broker/types.ts'
+import type { Adapter, Admission, Archive, Authenticator, Followers, Registrar } from '../../broker/types.ts'
 import type { Transport } from './connection.ts'
 import { createFeatures, createStreamFeatures } from './features/index.ts'
 import { streamFraming, webSocketFraming } from './framing.ts'
+import { createHibernation } from './hibernation.ts'
 import { createResources } from './resources.ts'
 import { createRouter } from './router.ts'
 import { Session, type SessionDeps } from './session.ts'
@@ -24,7 +26,7 @@ const sweepMs = 1000
 const keepAliveMs = 60_000
 
 export type XmppDeps = Readonly<{
-  config: Pick<Config, 'domain' | 'xmpp'>
+  config: Pick<Config, 'domain' | 'xmpp' | 'registration'>
   listeners: Listeners
   limits: Limits
   counters: Counters
@@ -37,6 +39,9 @@ export type XmppDeps = Readonly<{
   presence: Presence
   /** How much waits for the database, on this node. */
   pressure: Pressure
+  archive: Archive
+  registrar: Registrar
+  events: Events
   /** The resource by which others know an MQTT device (DESIGN §3). */
   publicResource: (device: string) => string
 }>
@@ -76,6 +81,7 @@ export function createXmpp(deps: XmppDeps): XmppAdapter {
       sweeper = setInterval(() => {
         const now = performance.now()
         for (const stream of streams) stream.sweep(now)
+        streamDeps.hibernation.sweep(now)
       }, sweepMs)
       return open.flatMap((listener) => listener.listening)
     },
@@ -86,6 +92,7 @@ export function createXmpp(deps: XmppDeps): XmppAdapter {
         whenEmpty = resolve
       })
       for (const stream of streams) stream.fail('system-shutdown')
+      streamDeps.hibernation.end()
       // The sweep ends whoever does not say goodbye in time.
       if (streams.size > 0) await empty
       if (sweeper !== null) clearInterval(sweeper)
@@ -120,31 +127,36 @@ function createStreamDeps(deps: XmppDeps, onClose: (stream: Stream) => void): St
   const logger = deps.logger.child({ area: 'xmpp' })
   const domain = toDomain(config.domain) ?? config.domain
   const resources = createResources()
-  const router = createRouter({
-    domain,
-    resources,
-    logger,
-    features: createFeatures({ ...deps, domain, resources, logger }),
-  })
   const naming = { domain, publicResource: deps.publicResource }
-  const sessionDeps: SessionDeps = { ...deps, resources, naming }
+  const features = createFeatures({ ...deps, domain, resources, naming })
+  const router = createRouter({ domain, resources, logger, features })
+  const hibernation = createHibernation({ authenticator, close: closeSession })
+  const sessionDeps: SessionDeps = { ...deps, resources, naming, end: closeSession }
+
+  function closeSession(session: Session): void {
+    if (!resources.remove(session)) return
+    const { restAfter } = session
+    hibernation.forget(session)
+    router.ended(session)
+    session.close()
+    if (restAfter === null) return
+    for (const other of resources.of(session.principal.name)) other.inherit(session.jid.resource, restAfter)
+  }
+
   return {
     ...deps,
     domain,
     logger,
     router,
     onClose,
-    features: createStreamFeatures({ authenticator, domain, resources }),
-    openSession(binding) {
+    hibernation,
+    features: createStreamFeatures({ ...deps, domain, resources }),
+    openSession(binding, outlet) {
       resources.find(binding.principal.name, binding.jid.resource)?.fail('conflict')
-      const session = new Session(sessionDeps, binding)
+      const session = new Session(sessionDeps, binding, outlet)
       resources.add(session)
       return session
     },
-    closeSession(session) {
-      if (!resources.remove(session)) return
-      router.ended(session)
-      session.close()
-    },
+    closeSession,
   }
 }

@@ -8,6 +8,7 @@ import { parseXml } from './xml.ts'
 
 const hintsNs = 'urn:xmpp:hints'
 const stanzaIdNs = 'urn:xmpp:sid:0'
+const delayNs = 'urn:xmpp:delay'
 const maxKeyLength = 1024
 
 export type Sender = Readonly<{
@@ -83,25 +84,48 @@ function toBody(element: Element, type: string, lang: string | null): Body {
 export type Naming = Readonly<{ domain: string; publicResource(device: string): string }>
 
 /**
- * The stanza for the devices of `entry.message.to`: the same for all of them, so it is made once.
- * XEP-0359: the stanza-id of what is in the receiver's log. XEP-0203: when it was sent, if that was before now.
+ * The stanza for the devices of the entry's owner: the same for all of them, so it is made once.
+ * XEP-0359: the stanza-id of what is in the owner's log. XEP-0203: when it was sent, if that was before now.
  */
 export function toStanza(entry: LogEntry, naming: Naming): string {
   const { message } = entry
-  const key = entry.late ? 'xmpp:late' : 'xmpp:live'
+  const isReceived = entry.owner === message.to.id
+  const key = `xmpp:${isReceived ? '' : 'sent:'}${entry.late ? 'late' : 'live'}`
   const known = message.wires.get(key)
   if (typeof known === 'string') return known
   const marks: Element[] = []
-  if (entry.seq > 0) marks.push(el('stanza-id', stanzaIdNs, { by: message.to.address, id: message.id }))
-  if (entry.late) {
-    marks.push(el('delay', 'urn:xmpp:delay', { from: naming.domain, stamp: new Date(message.ts).toISOString() }))
-  }
+  const by = isReceived ? message.to.address : message.from.address
+  if (entry.seq > 0) marks.push(el('stanza-id', stanzaIdNs, { by, id: message.id }))
+  if (entry.late) marks.push(el('delay', delayNs, { from: naming.domain, stamp: stampOf(message) }))
   const { attributes, children } = payloadOf(message)
   const addresses = attribute('from', fromOf(message, naming)) + attribute('to', toOf(message))
   const id = attribute('id', message.xid ?? message.id)
   const stanza = `<message${addresses}${id}${attributes}>${children}${marks.map((mark) => toXml(mark)).join('')}</message>`
   message.wires.set(key, stanza)
   return stanza
+}
+
+/** XEP-0297: the entry as another stanza carries it. `stamp`: with the time of its admission. */
+export function toForwarded(entry: LogEntry, naming: Naming, stamp: boolean): string {
+  const delay = stamp ? toXml(el('delay', delayNs, { stamp: stampOf(entry.message) })) : ''
+  const inner = toStanza({ ...entry, late: false }, naming).slice('<message'.length)
+  return `<forwarded xmlns='urn:xmpp:forward:0'>${delay}<message xmlns='${clientNs}'${inner}</forwarded>`
+}
+
+/** XEP-0280 §6 and §7: what another device of the owner has sent or received, for the device at `to`. */
+export function toCopy(entry: LogEntry, form: 'sent' | 'received', to: string, naming: Naming): string {
+  const { message, owner, late } = entry
+  const own = owner === message.to.id ? message.to.address : message.from.address
+  const { attributes } = payloadOf(message)
+  const type = / type='[^']*'/.exec(attributes)?.[0] ?? ''
+  const addresses = attribute('from', own) + attribute('to', to)
+  const copy = `<${form} xmlns='urn:xmpp:carbons:2'>${toForwarded(entry, naming, late)}</${form}>`
+  return `<message${addresses}${type}>${copy}</message>`
+}
+
+/** XEP-0082 */
+function stampOf({ ts }: Admitted): string {
+  return new Date(ts).toISOString()
 }
 
 function fromOf({ from, device, body }: Admitted, naming: Naming): string {

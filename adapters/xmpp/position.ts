@@ -32,7 +32,7 @@ export function createPosition(acknowledge: (seq: number) => void): Position {
       const now = performance.now()
       const last = marks.at(-1)
       if (last === undefined || now - last.at > coalesceMs) marks.push({ seq, written, at: now })
-      else Object.assign(last, { seq, written })
+      else Object.assign(last, { seq: Math.max(seq, last.seq), written })
     },
     heard(drained) {
       if (marks.length > 0) settle((mark) => mark.written <= drained)

@@ -1,28 +1,19 @@
 // One bound resource: its place among the account's resources, its presence, and its follower of the account's log.
 import { BrokerError } from '../../broker/errors.ts'
+import type { Limits } from '../../broker/limits.ts'
 import type { Counters } from '../../broker/metrics.ts'
-import type {
-  Admission,
-  Follower,
-  Followers,
-  FollowingSession,
-  LogEntry,
-  Message,
-  Principal,
-  Receipt,
-  ReceiptSink,
-} from '../../broker/types.ts'
+import type { Admission, Followers, LogEntry, Message, Principal, Receipt, ReceiptSink } from '../../broker/types.ts'
+import { Acks } from './acks.ts'
+import type { Form } from './copies.ts'
 import { type Element, toXml } from './element.ts'
 import type { ClientSession, Resources, StreamCondition } from './feature.ts'
 import { type Jid, toText } from './jid.ts'
-import { type Naming, toStanza } from './map.ts'
+import type { Sent } from './ledger.ts'
+import { LogReader } from './log-reader.ts'
+import { type Naming, toCopy, toStanza } from './map.ts'
 import type { Output } from './output.ts'
 import { createPosition, type Position } from './position.ts'
 import { errorOf, type Stanza, toStanzaError } from './stanza.ts'
-
-/** Messages behind a first available presence, at most (DESIGN §5). */
-const backlogLimit = 200
-const liveMs = 2000
 
 export type SessionDeps = Readonly<{
   admission: Admission
@@ -30,65 +21,90 @@ export type SessionDeps = Readonly<{
   resources: Resources
   counters: Counters
   naming: Naming
+  limits: Pick<Limits, 'outputBytes'>
+  /** Ends a session that has no stream. */
+  end(session: Session): void
 }>
 
-export type Binding = Readonly<{
-  principal: Principal
-  jid: Jid
-  lang: string | null
+export type Binding = Readonly<{ principal: Principal; jid: Jid; lang: string | null }>
+
+/** The stream that a session has for now. */
+export type Outlet = Readonly<{
   output: Output
   fail(condition: StreamCondition, text?: string): void
-  /** A message of this session has been settled. */
+  /** Something of this session has been settled. */
   onSettled(): void
+  /** Another stream takes the session over: this one closes without it. */
+  release(): void
 }>
 
-export class Session implements ClientSession, FollowingSession, ReceiptSink {
+export class Session implements ClientSession, ReceiptSink {
   readonly principal: Principal
   readonly jid: Jid
   readonly address: string
   readonly lang: string | null
   presence: Element | null = null
   priority = 0
+  wantsCopies = false
   readonly #deps: SessionDeps
-  readonly #binding: Binding
   readonly #position: Position
+  readonly acks: Acks
+  readonly #reader: LogReader
   readonly #unsettled = new Map<number, Stanza>()
+  /** Null: its stream broke, and it waits for another one. */
+  #outlet: Outlet | null
   #lastToken = 0
-  #follower: Follower | null = null
-  #takesAll = false
-  #availableAt = 0
-  #lastWritten = 0
   #isClosed = false
 
-  constructor(deps: SessionDeps, binding: Binding) {
+  constructor(deps: SessionDeps, binding: Binding, outlet: Outlet) {
     this.#deps = deps
-    this.#binding = binding
+    this.#outlet = outlet
     this.principal = binding.principal
     this.jid = binding.jid
     this.address = toText(binding.jid)
     this.lang = binding.lang
-    this.#position = createPosition((seq) => deps.followers.acknowledged(this.principal.account, seq))
+    const acknowledged = (seq: number) => deps.followers.acknowledged(this.principal.account, seq)
+    this.#position = createPosition(acknowledged)
+    this.acks = new Acks({
+      acknowledged,
+      maxChars: deps.limits.outputBytes,
+      write: (xml) => {
+        this.#outlet?.output.write(xml)
+        return this.#outlet !== null
+      },
+    })
+    this.#reader = new LogReader({
+      ...deps,
+      session: this,
+      take: (entry, form, proves) => this.#take(entry, form, proves),
+      lost: () => this.fail('not-authorized'),
+    })
   }
 
   send(element: Element): void {
+    this.sendXml(toXml(element))
+  }
+
+  sendXml(xml: string): void {
     if (this.#isClosed) return
-    this.#deps.counters.xmppStanzasSent++
-    this.#binding.output.write(toXml(element))
+    this.#write(xml, { xml, seq: 0, proves: 0 })
+    if (this.acks.isOverfull) this.fail('resource-constraint', 'Too much is not acknowledged.')
   }
 
   offer(element: Element): boolean {
-    if (this.#binding.output.isOverfull) return false
+    if (this.#outlet?.output.isOverfull || !this.acks.hasRoom) return false
     this.send(element)
     return true
   }
 
   fail(condition: StreamCondition, text?: string): void {
-    this.#binding.fail(condition, text)
+    if (this.#outlet === null) this.#deps.end(this)
+    else this.#outlet.fail(condition, text)
   }
 
   /** Messages on their way into the log. */
   get unsettled(): number {
-    return this.#unsettled.size
+    return this.acks.handled.unsettled
   }
 
   /** How long the next message must wait for the account's quota. */
@@ -96,9 +112,18 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
     return this.#deps.admission.delayMs(this.principal.account)
   }
 
+  /** Takes one stanza, or a step that must be over before another stream may go on. */
+  handle(work: () => void | Promise<void>): void | Promise<void> {
+    this.acks.handled.begin()
+    const pending = work()
+    if (pending === undefined) return this.#taken()
+    return pending.finally(() => this.#taken())
+  }
+
   admit(message: Message, stanza: Stanza): void {
     const token = ++this.#lastToken
     this.#unsettled.set(token, stanza)
+    this.acks.handled.admit(token)
     this.#deps.admission.admit(message, this, token)
   }
 
@@ -108,63 +133,79 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
     if (outcome instanceof BrokerError && stanza.type !== 'error') {
       this.send(errorOf(stanza.element, this.address, toStanzaError(outcome)))
     }
-    this.#binding.onSettled()
+    this.acks.handled.settle(token)
+    this.acks.tellLater()
+    this.#outlet?.onSettled()
   }
 
   async becomeAvailable(presence: Element, priority: number): Promise<void> {
     this.presence = presence
     this.priority = priority
-    // A negative one follows for what names it; the backlog is read again once it takes everything.
-    if (this.#follower !== null && (this.#takesAll || priority < 0)) return
-    this.#takesAll = priority >= 0
-    this.#availableAt = Date.now()
-    const { account } = this.principal
-    const after = await this.#deps.followers.backlogStart(account, backlogLimit)
-    if (this.#isClosed) return
-    this.#follower?.close()
-    this.#follower = this.#deps.followers.follow(this, account, 'chat', after)
+    await this.#reader.start()
   }
 
   becomeUnavailable(): void {
     this.presence = null
-    this.#takesAll = false
-    this.#follower?.close()
-    this.#follower = null
-  }
-
-  deliver(_follower: Follower, entry: LogEntry): boolean {
-    if (this.#isClosed || !this.#isFor(entry)) return true
-    const { output } = this.#binding
-    if (output.isFull) return false
-    output.write(toStanza(this.#isLive(entry) ? { ...entry, late: false } : entry, this.#deps.naming))
-    this.#deps.counters.xmppStanzasSent++
-    if (entry.seq > 0) {
-      this.#lastWritten = Math.max(this.#lastWritten, entry.seq)
-      // What a negative one has says nothing about the messages before it, which were not for it.
-      if (this.#takesAll) this.#position.wrote(entry.seq, output.written)
-    }
-    return true
-  }
-
-  notice(): void {
-    // Refusals reach an XMPP client as stanza errors.
-  }
-
-  lost(): void {
-    this.fail('not-authorized')
+    this.#reader.stop()
   }
 
   /** The peer has taken what waited. */
   drained(): void {
-    this.#follower?.resume()
+    this.#reader.resume()
   }
 
-  heard(): void {
-    this.#position.heard(this.#binding.output.drained)
+  /** The client has said something. */
+  heard(isStanza: boolean): void {
+    if (this.#outlet !== null) this.#position.heard(this.#outlet.output.drained)
+    if (isStanza) this.acks.handled.arrive()
   }
 
   sweep(now: number): void {
-    this.#position.lived(now, this.#binding.output.drained)
+    if (this.#outlet !== null) this.#position.lived(now, this.#outlet.output.drained)
+  }
+
+  knowsArchive(seq: number): void {
+    this.#reader.knowsArchive(seq)
+    if (this.acks.isOn) this.acks.mark(seq)
+    else this.#wrote(seq)
+  }
+
+  get hasStream(): boolean {
+    return this.#outlet !== null
+  }
+
+  acknowledge(h: number): boolean {
+    const isPossible = this.acks.acknowledge(h)
+    if (isPossible) this.#reader.resume()
+    return isPossible
+  }
+
+  /** Its stream broke: stored messages wait in the log, others in memory as far as there is room. */
+  detach(): void {
+    this.#outlet = null
+    this.acks.detach()
+  }
+
+  release(): void {
+    this.#outlet?.release()
+  }
+
+  /** Goes on over another stream: what was not acknowledged is sent again, from memory first, then from the log. */
+  attach(outlet: Outlet): void {
+    this.#outlet = outlet
+    const again = this.acks.restart()
+    for (const sent of again) if (sent.xml !== null) this.#write(sent.xml, sent)
+    this.#reader.restart(again.flatMap(({ xml, seq }) => (xml === null ? [seq] : [])))
+  }
+
+  /** What this session has not surely got begins behind this seq; null: there is nothing that another one must get. */
+  get restAfter(): number | null {
+    const isOwing = this.acks.seqs.length > 0 || this.#outlet === null
+    return this.acks.isOn && isOwing ? this.#reader.restAfter(this.acks.seqs) : null
+  }
+
+  inherit(resource: string, after: number): void {
+    this.#reader.inherit(resource, after)
   }
 
   close(): void {
@@ -172,17 +213,33 @@ export class Session implements ClientSession, FollowingSession, ReceiptSink {
     this.#isClosed = true
   }
 
-  /** Met on the way through the log, but so young that a `delay` would only make it look old. */
-  #isLive({ late, message: { ts } }: LogEntry): boolean {
-    return late && ts >= this.#availableAt && Date.now() - ts < liveMs
+  #take(entry: LogEntry, form: Form, proves: number): boolean {
+    const { seq } = entry
+    if (seq === 0 && !this.acks.hasRoom) return true
+    if (seq > 0 ? !this.#isReady : this.#outlet?.output.isFull) return false
+    const { naming } = this.#deps
+    const xml = form === 'message' ? toStanza(entry, naming) : toCopy(entry, form, this.address, naming)
+    this.#write(xml, seq === 0 ? { xml, seq, proves } : { xml: null, seq, proves })
+    if (proves > 0 && !this.acks.isOn) this.#wrote(proves)
+    return true
   }
 
-  /** RFC 6121 §8.5.2.1.1 and §8.5.3.1: the resource that was named if it is there, else all that are not negative. */
-  #isFor({ message, seq }: LogEntry): boolean {
-    if (message.to.id !== this.principal.account) return false // What this account sent: carbons are not built yet.
-    const { toResource } = message
-    if (toResource === this.jid.resource) return seq === 0 || seq > this.#lastWritten
-    const named = toResource === null ? undefined : this.#deps.resources.find(this.principal.name, toResource)
-    return !named?.presence && this.priority >= 0
+  #wrote(position: number): void {
+    if (this.#outlet !== null) this.#position.wrote(position, this.#outlet.output.written)
+  }
+
+  #write(xml: string, sent: Sent): void {
+    this.#deps.counters.xmppStanzasSent++
+    this.#outlet?.output.write(xml)
+    this.acks.sent(sent)
+  }
+
+  #taken(): void {
+    this.acks.handled.end()
+    this.acks.tellLater()
+  }
+
+  get #isReady(): boolean {
+    return this.#outlet !== null && !this.#outlet.output.isFull && !this.acks.isFull
   }
 }

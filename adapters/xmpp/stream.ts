@@ -7,15 +7,17 @@ import type { Logger } from '../../broker/log.ts'
 import type { Counters } from '../../broker/metrics.ts'
 import type { Pressure } from '../../broker/pressure.ts'
 import type { Authenticator, Principal } from '../../broker/types.ts'
+import { readCount, smNs, tooManyHandled } from './acks.ts'
 import { type Connection, createConnection, type Transport } from './connection.ts'
 import { clientNs, type Element, el, toXml } from './element.ts'
 import type { ClientStream, StreamCondition, StreamFeature } from './feature.ts'
 import type { Framing } from './framing.ts'
 import { checkHeader, nameOf, streamNs, toStreamError } from './header.ts'
-import { createInbox, type Inbox, type Item } from './inbox.ts'
+import type { Hibernation } from './hibernation.ts'
+import { createInbox, type Inbox, type Item, type ItemKind } from './inbox.ts'
 import { mustWait } from './pace.ts'
 import type { Router } from './router.ts'
-import type { Binding, Session } from './session.ts'
+import type { Binding, Outlet, Session } from './session.ts'
 import { isStanzaName } from './stanza.ts'
 import type { XmlReader } from './xml.ts'
 import { toFault } from './xml-tree.ts'
@@ -35,8 +37,10 @@ export type StreamDeps = Readonly<{
   router: Router
   pressure: Pressure
   /** Registers the session; an older one with the same address is ended first. */
-  openSession(binding: Binding): Session
+  openSession(binding: Binding, outlet: Outlet): Session
   closeSession(session: Session): void
+  /** Sessions that outlive their streams. */
+  hibernation: Hibernation
   onClose(stream: Stream): void
 }>
 
@@ -64,7 +68,7 @@ export class Stream implements ClientStream {
       onData: (bytes) => this.#onData(bytes),
       onDrain: () => this.#onDrain(),
       onClose: () => {
-        this.#leave()
+        this.#leave('broken')
         deps.onClose(this)
       },
     })
@@ -95,10 +99,10 @@ export class Stream implements ClientStream {
     if (this.#state === 'open') this.#connection.output.write(toXml(element))
   }
 
-  fail(condition: StreamCondition, text?: string): void {
+  fail(condition: StreamCondition, text?: string, detail?: Element): void {
     if (this.#state === 'closed') return
     if (this.#state === 'opening') this.#sendHeader(null) // RFC 6120 §4.9.1.2
-    this.#connection.output.write(toStreamError(condition, text))
+    this.#connection.output.write(toStreamError(condition, text, detail))
     this.#end()
     this.#deps.logger.debug({ condition }, 'XMPP stream refused')
   }
@@ -119,15 +123,50 @@ export class Stream implements ClientStream {
   bind(resource: string): Session {
     const { principal } = this
     if (principal === null || this.session !== null) throw new Error('a stream binds once, after its login')
-    this.session = this.#deps.openSession({
-      principal,
-      jid: { local: principal.name, domain: this.#deps.domain, resource },
-      lang: this.#lang,
+    const { domain } = this.#deps
+    const jid = { local: principal.name, domain, resource }
+    this.session = this.#deps.openSession({ principal, jid, lang: this.#lang }, this.#outlet())
+    return this.session
+  }
+
+  manage(resumeSeconds: number | null, enabled: (previd: string | null) => Element): void {
+    const { session } = this
+    if (session === null) throw new Error('a session is bound before it is managed')
+    const previd = resumeSeconds === null ? null : this.#deps.hibernation.allow(session, resumeSeconds)
+    this.send(enabled(previd))
+    session.acks.start()
+  }
+
+  async resume(previd: string, h: number, resumed: (handled: number) => Element) {
+    const { hibernation } = this.#deps
+    const session = this.principal && hibernation.find(previd, this.principal.account)
+    if (!session) return 'unknown'
+    if (session.hasStream) {
+      // From now on it waits, for this stream or for another one if this one breaks.
+      session.release()
+      hibernation.sleep(session)
+    }
+    await session.acks.handled.whenIdle()
+    if (this.#state === 'closed' || hibernation.find(previd, session.principal.account) !== session) return 'unknown'
+    if (session.hasStream) return 'unknown'
+    if (!session.acknowledge(h)) return { sent: session.acks.sentCount }
+    hibernation.wake(session)
+    this.session = session
+    this.send(resumed(session.acks.handled.count))
+    session.attach(this.#outlet())
+    return 'resumed'
+  }
+
+  #outlet(): Outlet {
+    return {
       output: this.#connection.output,
       fail: (condition, text) => this.fail(condition, text),
       onSettled: () => this.#inbox.pump(),
-    })
-    return this.session
+      release: () => {
+        this.session = null
+        this.fail('conflict', 'The session goes on over another stream.')
+      },
+    }
   }
 
   /** Once a second. */
@@ -146,13 +185,13 @@ export class Stream implements ClientStream {
   }
 
   #createReader(): XmlReader {
-    const take = (work: () => void | Promise<void>, isMessage = false) => this.#inbox.add({ work, isMessage })
+    const take = (work: () => void | Promise<void>, kind: ItemKind = 'other') => this.#inbox.add({ work, kind })
     return this.#framing.createReader(
       {
         onOpen: (root, contentNs) => take(() => this.#onHeader(root, contentNs)),
         onElement: (element) => {
-          this.session?.heard()
-          take(() => this.#onElement(element), element.name === 'message')
+          this.session?.heard(isStanzaName(element.name))
+          if (!this.#takesAck(element)) take(() => this.#onElement(element), kindOf(element))
         },
         onText: () => take(() => this.fail('bad-format', 'There is text between stanzas.')),
         // Behind all that the peer said before: its goodbye is answered when that has been settled (RFC 6120 §4.4).
@@ -168,7 +207,7 @@ export class Stream implements ClientStream {
     } catch (fault) {
       const { condition, message } = toFault(fault)
       // Behind what was said well before it.
-      this.#inbox.add({ work: () => this.fail(condition, message), isMessage: false })
+      this.#inbox.add({ work: () => this.fail(condition, message), kind: 'other' })
     }
     this.#inbox.pump()
   }
@@ -201,8 +240,20 @@ export class Stream implements ClientStream {
     const isStanza = isStanzaName(name)
     if (isStanza && ns !== clientNs) return this.fail('invalid-namespace')
     if (isStanza) this.#deps.counters.xmppStanzasReceived++
-    if (isStanza && this.session !== null) return this.#deps.router.take(element, name, this.session)
+    const { session } = this
+    if (isStanza && session !== null) return session.handle(() => this.#deps.router.take(element, name, session))
     return this.#offerToFeatures(element, isStanza)
+  }
+
+  /** XEP-0198 §4: whatever waits, an acknowledgement does not. */
+  #takesAck({ name, ns, attrs }: Element): boolean {
+    const { session } = this
+    if (ns !== smNs || session === null || !session.acks.isOn || (name !== 'r' && name !== 'a')) return false
+    const h = readCount(attrs.h)
+    if (name === 'r') session.acks.tellHandled()
+    else if (h === null) this.fail('bad-format', 'There is no count of stanzas.')
+    else if (!session.acknowledge(h)) this.fail(...tooManyHandled(h, session.acks.sentCount))
+    return true
   }
 
   /** In this turn unless a feature has to wait: what follows <starttls/> in the clear must not be read before it is seen. */
@@ -229,16 +280,19 @@ export class Stream implements ClientStream {
     if (this.#state === 'closed') return
     if (this.#state === 'opening') this.#sendHeader(null)
     this.#connection.output.write(this.#framing.close)
-    this.#leave()
+    this.#leave('ended')
     this.#connection.end()
   }
 
-  #leave(): void {
+  /** A session that may be resumed outlives a stream that broke, and no other. */
+  #leave(how: 'ended' | 'broken'): void {
     this.#state = 'closed'
     this.#inbox.close()
     this.#forgetEnd()
-    if (this.session !== null) this.#deps.closeSession(this.session)
+    const { session } = this
     this.session = null
+    if (session === null || (how === 'broken' && this.#deps.hibernation.sleep(session))) return
+    this.#deps.closeSession(session)
   }
 
   #onDrain(): void {
@@ -253,10 +307,15 @@ export class Stream implements ClientStream {
     this.#connection.setReading(isIdle && !this.#connection.output.isFull)
   }
 
-  #isBlocked({ isMessage }: Item): boolean {
+  #isBlocked({ kind }: Item): boolean {
     if (this.session === null) return false
-    const waitMs = mustWait(this.session, isMessage, this.#deps)
+    const waitMs = mustWait(this.session, kind, this.#deps)
     if (waitMs !== null && waitMs > 0) this.#inbox.pumpLater(waitMs)
     return waitMs !== null
   }
+}
+
+function kindOf({ name }: Element): ItemKind {
+  if (name === 'message') return 'message'
+  return isStanzaName(name) ? 'other' : 'nonza'
 }

@@ -4,11 +4,14 @@ import type { Body, Kind } from '../../broker/types.ts'
 import type { Connection, Statement } from '../postgres.ts'
 import { appendBatch } from './append.ts'
 
-const SELECT = `SELECT a.owner, a.seq, m.id, floor(extract(epoch FROM m.ts) * 1000)::bigint AS ts, m.kind, m.sender,
+export const ROW_COLUMNS = `a.owner, a.seq, m.id, floor(extract(epoch FROM m.ts) * 1000)::bigint AS ts, m.kind, m.sender,
     coalesce(s.name, '') AS sender_name, m.receiver, coalesce(r.name, '') AS receiver_name, m.device, m.to_resource,
-    m.oid, m.xid, m.format, m.body
-  FROM archive AS a JOIN messages AS m ON m.id = a.message
+    m.oid, m.xid, m.format, m.body`
+
+export const ROW_TABLES = `archive AS a JOIN messages AS m ON m.id = a.message
   LEFT JOIN accounts AS s ON s.id = m.sender LEFT JOIN accounts AS r ON r.id = m.receiver`
+
+const SELECT = `SELECT ${ROW_COLUMNS} FROM ${ROW_TABLES}`
 
 const READ: Statement = {
   name: 'archive-read',
@@ -44,7 +47,7 @@ const SAVE_POSITIONS: Statement = {
   UPDATE owners AS w SET delivered_seq = v.seq FROM o JOIN v ON v.owner = o.id WHERE w.id = o.id AND w.delivered_seq < v.seq`,
 }
 
-type Row = Readonly<{
+export type Row = Readonly<{
   owner: number
   seq: number
   id: string
@@ -87,7 +90,7 @@ export function createArchiveStore(db: Connection, writer: Connection): ArchiveS
   }
 }
 
-function toArchiveRow(row: Row): ArchiveRow {
+export function toArchiveRow(row: Row): ArchiveRow {
   const { sender_name, receiver_name, to_resource, format, body, ...same } = row
   return {
     ...same,
