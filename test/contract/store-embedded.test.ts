@@ -155,7 +155,7 @@ describe('the embedded database', () => {
     process.kill(await pidOf(dataDir), 'SIGKILL')
     killed = true
     await Promise.all(lanes)
-    const rows = await store.archive.read(id, 0, 100_000)
+    const rows = await eventually(() => store.archive.read(id, 0, 100_000))
     expect(rows.map(({ seq }) => seq)).toEqual(rows.map((_, n) => n + 1))
     expect(rows.map((row) => row.id).sort()).toEqual(answered.sort())
   })

@@ -101,7 +101,8 @@ describe('GET /v1/admin/audit', () => {
     await withToken(access).get('/v1/history?with=admin')
     const admin = await logIn(broker.http, { name: 'admin', password: adminPassword })
     const read = async (query: string) => admin.get(`/v1/admin/audit?name=${name}${query}`)
-    await eventually(async () => ((await read('')).json.items as Row[]).length >= 4, 5000)
+    const count = async () => ((await read('')).json.items as Row[]).length
+    await expect.poll(count, { interval: 300, timeout: 15_000 }).toBeGreaterThanOrEqual(4)
     const { items } = (await read('')).json as { items: Row[] }
     expect(items.map(({ action, border }) => `${border} ${action}`)).toEqual([
       'http history.read',

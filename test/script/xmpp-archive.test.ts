@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { childOf, childText, type Element, elementsOf } from '../../adapters/xmpp/element.ts'
 import { adminPassword, startTestBroker, type TestBroker } from '../helpers/broker.ts'
-import { eventually } from '../helpers/eventually.ts'
 import { logIn } from '../helpers/rest.ts'
 import { domain, loginClient, type XmppClient } from './xmpp-client.ts'
 
@@ -251,10 +250,8 @@ describe('one archive for all protocols', () => {
     await page(client, [])
     await page(client, [['with', `${bob.name}@${domain}`]])
     const admin = await logIn(broker.http, { name: 'admin', password: adminPassword })
-    const rows = async () =>
-      (await admin.get(`/v1/admin/audit?name=${alice.name}&action=history.read`)).json.items as readonly unknown[]
-    await eventually(async () => (await rows()).length === 2, 5000)
-    expect(await rows()).toMatchObject([
+    const rows = async () => (await admin.get(`/v1/admin/audit?name=${alice.name}&action=history.read`)).json.items
+    await expect.poll(rows, { interval: 300, timeout: 15_000 }).toMatchObject([
       { border: 'xmpp', name: alice.name, target: bob.name },
       { border: 'xmpp', name: alice.name, target: null },
     ])
