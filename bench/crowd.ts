@@ -1,10 +1,16 @@
 // The clients of one run.
-import type { RunningBroker } from './brokers/broker.ts'
+import { logins, portOf, type RunningBroker } from './brokers/broker.ts'
 import { createScratch, MqttClient, type Receiver } from './mqtt-client.ts'
-import { connectPacket } from './mqtt-packets.ts'
+import { connectPacket, type Level } from './mqtt-packets.ts'
 
 /** `account` is an index of the broker's logins; without it, all in turn. */
-export type Member = Readonly<{ clientId: string; account?: number; clean?: boolean; receiver?: Partial<Receiver> }>
+export type Member = Readonly<{
+  clientId: string
+  account?: number
+  clean?: boolean
+  level?: Level
+  receiver?: Partial<Receiver>
+}>
 
 /** Connects clients, all accounts in turn, and remembers whether the broker hung up on one of them. */
 export class Crowd {
@@ -18,12 +24,12 @@ export class Crowd {
   }
 
   async connect(member: Member): Promise<MqttClient> {
-    const { port, logins } = this.#broker
+    const { clientId, clean = true, level = 4 } = member
     const login = logins[(member.account ?? this.#clients.length) % logins.length]
     if (login === undefined) throw new Error('no accounts')
-    const client = new MqttClient(port, this.#scratch, this.#receiver(member))
+    const client = new MqttClient(portOf(this.#broker, 'mqtt'), this.#scratch, this.#receiver(member), level)
     this.#clients.push(client)
-    await client.handshake(connectPacket(login, member.clientId, member.clean ?? true))
+    await client.handshake(connectPacket(login, { clientId, clean, level }))
     return client
   }
 

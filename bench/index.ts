@@ -1,9 +1,9 @@
-// npm run bench: ClearBox and Mosquitto in turns, then a table.
-import { writeFileSync } from 'node:fs'
+// npm run bench: ClearBox and its peers in turns, then the tables.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { BrokerUnderTest } from './brokers/broker.ts'
-import { prepareClearbox } from './brokers/clearbox.ts'
-import { prepareMosquitto } from './brokers/mosquitto.ts'
+import { type BrokerName, brokerTitles } from './brokers/broker-name.ts'
+import { prepareBroker } from './brokers/prepare.ts'
 import { pinGenerator } from './cpu.ts'
 import { machineFacts } from './machine.ts'
 import { type Options, parseOptions, usage } from './options.ts'
@@ -12,48 +12,60 @@ import { type Run, toSections } from './results.ts'
 import { scenarios } from './scenarios/all.ts'
 import type { Scenario } from './scenarios/scenario.ts'
 
-const prepare = { clearbox: prepareClearbox, mosquitto: prepareMosquitto } as const
+type Brokers = ReadonlyMap<BrokerName, BrokerUnderTest>
+
 const reportFile = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
 
 async function bench(options: Options): Promise<void> {
-  const chosen = chooseScenarios(options.only)
+  const chosen = chooseScenarios(options)
   pinGenerator()
-  const brokers: BrokerUnderTest[] = []
+  const brokers = new Map<BrokerName, BrokerUnderTest>()
   try {
-    for (const name of options.brokers) brokers.push(await prepare[name](options.program))
+    for (const name of new Set(chosen.flatMap((scenario) => participants(scenario, options)))) {
+      brokers.set(name, await prepareBroker[name](options.program))
+    }
     const { runs, failed } = await runAll(chosen, brokers, options)
     report(chosen, runs, { ...options, write: options.write && !failed }, heading(brokers, options))
     if (failed) throw new Error('not every run came to its end, so the report was not written')
   } finally {
-    for (const broker of brokers) broker.remove()
+    for (const broker of brokers.values()) broker.remove()
   }
 }
 
 /** @throws Error for a name that is none */
-function chooseScenarios(names: readonly string[]): readonly Scenario[] {
-  const unknown = names.find((name) => !scenarios.some((scenario) => scenario.name === name))
+function chooseScenarios({ only, broker }: Options): readonly Scenario[] {
+  const unknown = only.find((name) => !scenarios.some((scenario) => scenario.name === name))
   if (unknown !== undefined) throw new Error(`there is no scenario "${unknown}"`)
-  return names.length === 0 ? scenarios : scenarios.filter(({ name }) => names.includes(name))
+  const named = only.length === 0 ? scenarios : scenarios.filter(({ name }) => only.includes(name))
+  return named.filter((scenario) => participants(scenario, { broker }).length > 0)
 }
 
-/** Both brokers in turns within each scenario, so that a machine which changes its pace meets both. */
+function participants({ peers }: Scenario, { broker }: Pick<Options, 'broker'>): BrokerName[] {
+  const all: BrokerName[] = ['clearbox', ...peers]
+  return broker === null ? all : all.filter((name) => name === broker)
+}
+
+/** All brokers in turns within each scenario, so that a machine which changes its pace meets all. */
 async function runAll(
   chosen: readonly Scenario[],
-  brokers: readonly BrokerUnderTest[],
+  brokers: Brokers,
   options: Options,
 ): Promise<{ runs: readonly Run[]; failed: boolean }> {
   const runs: Run[] = []
   let failed = false
   for (let round = 1; round <= options.rounds; round++) {
     for (const scenario of chosen) {
-      for (const broker of round % 2 === 1 ? brokers : brokers.toReversed()) {
-        const title = `round ${round}/${options.rounds}: ${scenario.name}, ${broker.name}`
+      const names = participants(scenario, options)
+      for (const name of round % 2 === 1 ? names : names.toReversed()) {
+        const broker = brokers.get(name)
+        if (broker === undefined) throw new Error(`${name} was not prepared`)
+        const title = `round ${round}/${options.rounds}: ${scenario.name}, ${name}`
         process.stderr.write(`${title}\n`)
         const figures = await runOne(scenario, broker, options.seconds)
         if (figures instanceof Error) {
           failed = true
           process.stderr.write(`${title} failed: ${figures.message}\n`)
-        } else runs.push({ round, scenario: scenario.name, broker: broker.name, figures })
+        } else runs.push({ round, scenario: scenario.name, broker: name, figures })
       }
     }
   }
@@ -74,17 +86,26 @@ async function runOne(scenario: Scenario, broker: BrokerUnderTest, seconds: numb
   }
 }
 
-function heading(brokers: readonly BrokerUnderTest[], { rounds, seconds }: Options): Heading {
+function heading(brokers: Brokers, { rounds, seconds, remark }: Options): Heading {
   const command = `npm run bench -- --rounds ${rounds} --seconds ${seconds}`
-  const versions = brokers.map(({ name, version }) => `${name === 'clearbox' ? 'ClearBox' : 'Mosquitto'} ${version}`)
-  return { date: new Date().toISOString().slice(0, 10), command, rounds, seconds, facts: machineFacts(versions) }
+  const versions = [...brokers.values()].map(({ name, version }) => `${brokerTitles[name]} ${version}`)
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    command,
+    rounds,
+    seconds,
+    facts: machineFacts(versions),
+    remark,
+  }
 }
 
 function report(chosen: readonly Scenario[], runs: readonly Run[], options: Options, heading: Heading): void {
   const sections = toSections(chosen, runs)
   process.stdout.write(`${heading.facts.join('\n')}\n\n${sections.map(toText).join('\n')}`)
   if (options.json !== null) writeFileSync(options.json, `${JSON.stringify({ ...heading, runs }, null, 2)}\n`)
-  if (options.write) writeFileSync(reportFile, toMarkdown(sections, heading))
+  if (!options.write) return
+  const old = existsSync(reportFile) ? readFileSync(reportFile, 'utf8') : ''
+  writeFileSync(reportFile, toMarkdown(sections, heading, old))
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))

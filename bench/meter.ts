@@ -33,6 +33,7 @@ export function startMeter(broker: RunningBroker): () => Usage {
 export function costs(usage: Usage, count: number): Record<string, number> {
   return {
     rate: count / usage.seconds,
+    costUs: (usage.brokerUs + usage.databaseUs) / count,
     brokerUs: usage.brokerUs / count,
     databaseUs: usage.databaseUs / count,
     generatorUs: usage.generatorUs / count,

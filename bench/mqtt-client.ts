@@ -1,6 +1,6 @@
 // Hot path of the generator: packets are read in place, nothing is allocated per message, answers leave once per chunk.
 import { connect, type Socket } from 'node:net'
-import { disconnectPacket, type Qos, subscribePacket, type } from './mqtt-packets.ts'
+import { disconnectPacket, type Level, type Qos, subscribePacket, type, unsubscribePacket } from './mqtt-packets.ts'
 
 /** Shared by all clients of a run: a chunk is read, parsed and answered before the next one arrives. */
 export type Scratch = Readonly<{ chunk: Buffer; packetIds: Uint16Array }>
@@ -21,18 +21,20 @@ export type Receiver = {
 
 type Answer = Readonly<{ type: number; resolve: () => void; reject: (error: Error) => void }>
 
-/** One connection, MQTT 3.1.1, QoS 0 and 1. It acknowledges what arrives; it checks nothing else. */
+/** One connection, MQTT 3.1.1 or 5, QoS 0 and 1. It acknowledges what arrives; it checks nothing else. */
 export class MqttClient {
   readonly #receiver: Receiver
   readonly #scratch: Scratch
   readonly #socket: Socket
+  readonly #level: Level
   #cut: Buffer | null = null
   #toAcknowledge = 0
   #answer: Answer | null = null
   #isClosing = false
 
-  constructor(port: number, scratch: Scratch, receiver: Receiver) {
+  constructor(port: number, scratch: Scratch, receiver: Receiver, level: Level) {
     this.#receiver = receiver
+    this.#level = level
     this.#scratch = scratch
     const onread = { buffer: scratch.chunk, callback: (length: number): boolean => this.#onChunk(length) }
     this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread })
@@ -44,8 +46,15 @@ export class MqttClient {
     await this.#request(connectPacket, type.connack)
   }
 
-  async subscribe(topic: string, qos: Qos): Promise<void> {
-    await this.#request(subscribePacket(1, topic, qos), type.suback)
+  /** All with one packet; only the last one's reason code is looked at. */
+  async subscribe(topics: string | readonly string[], qos: Qos): Promise<void> {
+    const list = typeof topics === 'string' ? [topics] : topics
+    await this.#request(subscribePacket(1, list, qos, this.#level), type.suback)
+  }
+
+  /** MQTT 3.1.1 only. */
+  async unsubscribe(topic: string): Promise<void> {
+    await this.#request(unsubscribePacket(1, topic), type.unsuback)
   }
 
   write(bytes: Buffer): void {
@@ -115,13 +124,13 @@ export class MqttClient {
       }
       const next = body + length
       if (digit >= 0x80 || next > end) return at
-      this.#onPacket(bytes, bytes[at] as number, body)
+      this.#onPacket(bytes, bytes[at] as number, body, next)
       at = next
     }
     return at
   }
 
-  #onPacket(bytes: Buffer, first: number, body: number): void {
+  #onPacket(bytes: Buffer, first: number, body: number, next: number): void {
     const kind = first >> 4
     if (kind === type.publish) {
       let payloadAt = body + 2 + uint16At(bytes, body)
@@ -129,11 +138,12 @@ export class MqttClient {
         this.#scratch.packetIds[this.#toAcknowledge++] = uint16At(bytes, payloadAt)
         payloadAt += 2
       }
+      if (this.#level === 5) payloadAt = propertiesEnd(bytes, payloadAt)
       this.#receiver.onPublish(bytes, payloadAt)
     } else if (kind === type.puback) {
       this.#receiver.onPuback(uint16At(bytes, body))
     } else {
-      this.#onAnswer(kind, bytes[body + (kind === type.suback ? 2 : 1)] as number)
+      this.#onAnswer(kind, bytes[kind === type.connack ? body + 1 : next - 1] as number)
     }
   }
 
@@ -141,8 +151,7 @@ export class MqttClient {
     const answer = this.#answer
     if (answer === null || answer.type !== kind) return
     this.#answer = null
-    const isGranted = kind === type.suback ? code <= 1 : code === 0
-    if (isGranted) answer.resolve()
+    if (code === 0 || (kind === type.suback && code <= 1) || kind === type.unsuback) answer.resolve()
     else answer.reject(new Error(`the broker refused with code ${code}`))
   }
 
@@ -164,4 +173,18 @@ export class MqttClient {
 
 function uint16At(bytes: Buffer, at: number): number {
   return ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
+}
+
+/** Where the properties that begin at `at` end. */
+function propertiesEnd(bytes: Buffer, at: number): number {
+  let length = 0
+  let shift = 0
+  let digit = 0x80
+  let end = at
+  while (digit >= 0x80) {
+    digit = bytes[end++] as number
+    length |= (digit & 0x7f) << shift
+    shift += 7
+  }
+  return end + length
 }

@@ -1,7 +1,7 @@
 // What the command line may say.
 import { parseArgs } from 'node:util'
-
-export type BrokerName = 'clearbox' | 'mosquitto'
+import { type BrokerName, brokerTitles, isBrokerName } from './brokers/broker-name.ts'
+import { scenarios } from './scenarios/all.ts'
 
 export type Options = Readonly<{
   rounds: number
@@ -9,22 +9,35 @@ export type Options = Readonly<{
   seconds: number
   /** Names of scenarios; empty: all. */
   only: readonly string[]
-  brokers: readonly BrokerName[]
+  /** The only one to measure; null: ClearBox and each scenario's peers. */
+  broker: BrokerName | null
   /** Path of the clearbox.js to run; null: the one of this folder. */
   program: string | null
   json: string | null
+  /** A sentence for the report; empty: none. */
+  remark: string
   write: boolean
 }>
 
 export const usage = `npm run bench -- [options]
-  --rounds N        rounds, ClearBox and Mosquitto in turns; the table shows medians (3)
+  --rounds N        rounds, ClearBox and its peers in turns; the table shows medians (3)
   --seconds N       length of each steady measurement (5)
-  --only a,b        scenarios: p2p-qos0 p2p-qos1 fan-out paced offline idle
-                    frozen-qos0 frozen-qos1 frozen-kept
-  --broker NAME     clearbox or mosquitto alone; nothing is written then
+  --only a,b        scenarios: ${wrap(scenarios.map(({ name }) => name))}
+  --broker NAME     this one alone, nothing is written then: ${wrap(Object.keys(brokerTitles))}
   --program FILE    the bin/clearbox.js of another build
   --json FILE       all figures of all rounds, too
+  --remark TEXT     a sentence for the report, such as what else ran on the machine
   --no-write        leave docs/benchmarks.md as it is`
+
+function wrap(names: readonly string[]): string {
+  const lines: string[] = ['']
+  for (const name of names) {
+    const line = lines.at(-1) ?? ''
+    if (line.length + name.length > 60) lines.push(name)
+    else lines[lines.length - 1] = `${line} ${name}`.trim()
+  }
+  return lines.map((line) => `\n                    ${line}`).join('')
+}
 
 /** @throws Error with a sentence for the user */
 export function parseOptions(args: readonly string[]): Options {
@@ -34,9 +47,10 @@ export function parseOptions(args: readonly string[]): Options {
       rounds: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '5' },
       only: { type: 'string', default: '' },
-      broker: { type: 'string', default: '' },
+      broker: { type: 'string' },
       program: { type: 'string' },
       json: { type: 'string' },
+      remark: { type: 'string', default: '' },
       'no-write': { type: 'boolean', default: false },
     },
   })
@@ -45,10 +59,11 @@ export function parseOptions(args: readonly string[]): Options {
     rounds: positive('--rounds', values.rounds),
     seconds: positive('--seconds', values.seconds),
     only,
-    brokers: values.broker === '' ? ['clearbox', 'mosquitto'] : [brokerName(values.broker)],
+    broker: values.broker === undefined ? null : brokerName(values.broker),
     program: values.program ?? null,
     json: values.json ?? null,
-    write: !values['no-write'] && values.broker === '' && only.length === 0,
+    remark: values.remark,
+    write: !values['no-write'] && values.broker === undefined && only.length === 0,
   }
 }
 
@@ -59,7 +74,6 @@ function positive(option: string, text: string): number {
 }
 
 function brokerName(text: string): BrokerName {
-  if (text !== 'clearbox' && text !== 'mosquitto')
-    throw new Error(`--broker takes clearbox or mosquitto, not "${text}"`)
+  if (!isBrokerName(text)) throw new Error(`--broker does not know "${text}"`)
   return text
 }

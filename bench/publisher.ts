@@ -20,7 +20,18 @@ export function ageUsAt(bytes: Buffer, payloadAt: number): number {
   return (nowUs() - uint32At(bytes, payloadAt + 8)) >>> 0
 }
 
-export type PublisherOptions = Readonly<{ id: number; topic: string; qos: Qos; window: number }>
+export type PublisherOptions = Readonly<{
+  id: number
+  topic: string
+  qos: Qos
+  window: number
+  /** Of the payload; the first twelve are the publisher's own. */
+  bytes?: number
+  retain?: boolean
+  properties?: Buffer | null
+  /** The topic's last five characters become the sequence number. */
+  numbered?: boolean
+}>
 
 /**
  * Numbers its messages from 0. At most `window` of them are outstanding, that is sent and not yet `done`: a ring's slot
@@ -34,6 +45,8 @@ export class Publisher {
   readonly #packetIdAt: number
   readonly #payloadAt: number
   readonly #hasPacketId: boolean
+  /** 0: the topic stays as it is. */
+  readonly #numberEndAt: number
   /** How many may be sent in all. */
   limit = Number.POSITIVE_INFINITY
   sent = 0
@@ -41,14 +54,15 @@ export class Publisher {
   /** PUBACKs that came in another order than the publishes [MQTT-4.6.0-2], or for none of them. */
   wrongAcks = 0
 
-  constructor(client: MqttClient, { id, topic, qos, window }: PublisherOptions) {
-    const template = publishTemplate(topic, qos, payloadBytes)
+  constructor(client: MqttClient, { id, window, bytes = payloadBytes, ...options }: PublisherOptions) {
+    const template = publishTemplate({ ...options, payloadBytes: bytes })
     this.#client = client
     this.#window = window
     this.#size = template.bytes.length
     this.#packetIdAt = template.packetIdAt
     this.#payloadAt = template.payloadAt
-    this.#hasPacketId = qos === 1
+    this.#hasPacketId = options.qos === 1
+    this.#numberEndAt = options.numbered === true ? template.topicEndAt : 0
     this.#ring = Buffer.concat(Array.from({ length: window }, () => template.bytes))
     for (let slot = 0; slot < window; slot++) this.#ring.writeUInt32BE(id, slot * this.#size + this.#payloadAt)
   }
@@ -80,11 +94,17 @@ export class Publisher {
         ring[at + this.#packetIdAt] = packetId >> 8
         ring[at + this.#packetIdAt + 1] = packetId & 0xff
       }
+      if (this.#numberEndAt !== 0) setDigits(ring, at + this.#numberEndAt, sequence)
       setUint32(ring, at + this.#payloadAt + 4, sequence)
       setUint32(ring, at + this.#payloadAt + 8, time)
     }
     this.#client.write(ring.subarray(slot * this.#size, (slot + count) * this.#size))
   }
+}
+
+/** Five decimal digits that end before `end`. */
+function setDigits(bytes: Buffer, end: number, value: number): void {
+  for (let at = end - 1, rest = value; at >= end - 5; at--, rest = Math.floor(rest / 10)) bytes[at] = 0x30 + (rest % 10)
 }
 
 function setUint32(bytes: Buffer, at: number, value: number): void {

@@ -1,5 +1,6 @@
-// The table, for the terminal and as docs/benchmarks.md.
-import type { ResultRow, Section } from './results.ts'
+// The tables, for the terminal and as docs/benchmarks.md.
+import { brokerTitles } from './brokers/broker-name.ts'
+import type { PeerResult, ResultRow, Section } from './results.ts'
 
 export type Heading = Readonly<{
   date: string
@@ -7,13 +8,16 @@ export type Heading = Readonly<{
   rounds: number
   seconds: number
   facts: readonly string[]
+  /** Empty: none. */
+  remark: string
 }>
 
-const columns = ['', 'ClearBox', 'Mosquitto', 'ratio', 'target', 'met'] as const
+/** What stands below this line of docs/benchmarks.md is written by hand and kept. */
+export const handwritten = '<!-- From here on written by hand. -->'
 
 export function toText(section: Section): string {
-  const lines = [columns, ...section.rows.map(cells)]
-  const widths = columns.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  const lines = [columns(section), ...section.rows.map(cells)]
+  const widths = columns(section).map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
   const padded = lines.map((line) =>
     line
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
@@ -22,42 +26,74 @@ export function toText(section: Section): string {
   return `${section.scenario.name}\n${padded.map((line) => `  ${line.trimEnd()}\n`).join('')}`
 }
 
-export function toMarkdown(sections: readonly Section[], heading: Heading): string {
-  const judged = sections.flatMap(({ scenario, rows }) =>
-    rows.filter((row) => row.met !== null).map((row) => ({ ...row, label: `${scenario.name}: ${row.label}` })),
-  )
+/** `old` is the report so far. */
+export function toMarkdown(sections: readonly Section[], heading: Heading, old: string): string {
+  const from = old.indexOf(handwritten)
   return `${[
     '# Benchmarks',
     intro(heading),
     '## What was asked for',
-    table(judged),
-    ...sections.flatMap(({ scenario, rows }) => [`## ${scenario.name}`, scenario.about, table(rows)]),
-    '',
-  ]
-    .join('\n\n')
-    .trimEnd()}\n`
+    askedFor(sections),
+    ...sections.flatMap((section) => [
+      `## ${section.scenario.name}`,
+      section.scenario.about,
+      table([columns(section), ...section.rows.map(cells)]),
+    ]),
+    ...(from < 0 ? [] : [old.slice(from).trimEnd()]),
+  ].join('\n\n')}\n`
 }
 
-function intro({ date, command, rounds, seconds, facts }: Heading): string {
+function intro({ date, command, rounds, seconds, facts, remark }: Heading): string {
   const what = [
-    `Written by \`${command}\` on ${date}: ${rounds} round(s), ClearBox and Mosquitto in turns, ${seconds} s per steady measurement; the table shows medians, \`ratio\` the median of the rounds' ratios.`,
+    ...(remark === '' ? [] : [`**${remark}**`]),
+    `Written by \`${command}\` on ${date}: ${rounds} round(s), ClearBox and its peers in turns, ${seconds} s per steady measurement; the tables show medians, \`ratio\` the median of the rounds' ratios of ClearBox to that peer.`,
     ...facts.map((fact) => `${fact}.`),
-    'Both brokers have password login and permissions on; ClearBox serves its metrics too. Mosquitto’s queues have no limit, ClearBox has its default limits. Every broker process is fresh for each run.',
-    'CPU time is that of /proc: user and system time of the broker; that of ClearBox’s database apart. Every message carries its number, and every arrival is checked.',
+    'All have password login on; ClearBox and Mosquitto have permissions, aedes the hook for them; ClearBox serves its metrics too. Mosquitto’s queues have no limit, ClearBox has its default limits; the rates of chat and HTTP requests per account are raised. Every broker process is fresh for each run.',
+    'Only ClearBox writes to the disk before it acknowledges; Mosquitto and aedes keep all in memory, Prosody writes its files without waiting for the disk.',
+    'CPU time is that of /proc: user and system time of the broker; that of ClearBox’s database apart unless “in all” is said. Every MQTT and XMPP message carries its number, and every arrival is checked.',
     'Trust the ratios, not the absolute figures: they depend on the machine.',
   ]
   return what.map((line) => `- ${line}`).join('\n')
 }
 
-function table(rows: readonly ResultRow[]): string {
+/** One table of all rows with a target; the peer is the one that the target speaks of. */
+function askedFor(sections: readonly Section[]): string {
+  const rows = sections.flatMap(({ scenario, rows }) =>
+    rows
+      .filter((row) => row.met !== null)
+      .map((row) => {
+        const [first] = row.peers
+        const beside = first === undefined ? '–' : brokerTitles[first.name]
+        return [`${scenario.name}: ${label(row)}`, figure(row.clearbox), beside, ...peerCells(first), ...verdict(row)]
+      }),
+  )
+  return table([['', 'ClearBox', 'beside', '', 'ratio', 'target', 'met'], ...rows])
+}
+
+function table([head = [], ...rows]: readonly (readonly string[])[]): string {
   const line = (parts: readonly string[]): string => `| ${parts.join(' | ')} |`
-  return [line(columns), '|---|--:|--:|--:|--:|---|', ...rows.map((row) => line(cells(row)))].join('\n')
+  const rule = head.map((_, column) => (column === 0 || column === head.length - 1 ? '---' : '--:'))
+  return [line(head), `|${rule.join('|')}|`, ...rows.map(line)].join('\n')
+}
+
+function columns({ scenario }: Section): string[] {
+  return ['', 'ClearBox', ...scenario.peers.flatMap((name) => [brokerTitles[name], 'ratio']), 'target', 'met']
 }
 
 function cells(row: ResultRow): string[] {
-  const met = row.met === null ? '' : row.met ? 'yes' : 'NO'
-  const unit = row.unit === '' ? '' : ` (${row.unit})`
-  return [`${row.label}${unit}`, figure(row.clearbox), figure(row.mosquitto), figure(row.ratio), row.target, met]
+  return [label(row), figure(row.clearbox), ...row.peers.flatMap(peerCells), ...verdict(row)]
+}
+
+function label({ label, unit }: ResultRow): string {
+  return unit === '' ? label : `${label} (${unit})`
+}
+
+function peerCells(peer: PeerResult | undefined): string[] {
+  return [figure(peer?.value ?? null), figure(peer?.ratio ?? null)]
+}
+
+function verdict({ target, met }: ResultRow): string[] {
+  return [target, met === null ? '' : met ? 'yes' : 'NO']
 }
 
 function figure(value: number | null): string {

@@ -1,19 +1,21 @@
 // A broker under test: a process of its own on a free port, in a scratch folder.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
-import { onBrokerCpu } from '../cpu.ts'
-import type { BrokerName } from '../options.ts'
+import { connect, createServer } from 'node:net'
+import { onBrokerCpu, processStat, rssBytes } from '../cpu.ts'
+import type { BrokerName } from './broker-name.ts'
 
 export type Login = Readonly<{ username: string; password: string }>
 
 /** CPU time since the start of the process, microseconds. */
 export type CpuReading = Readonly<{ brokerUs: number; databaseUs: number }>
 
+export type Protocol = 'mqtt' | 'xmpp' | 'http'
+
 export interface RunningBroker {
   readonly name: BrokerName
-  readonly port: number
-  readonly logins: readonly Login[]
+  /** On 127.0.0.1, for the protocols that it speaks. */
+  readonly ports: Readonly<Partial<Record<Protocol, number>>>
   cpu(): CpuReading
   rss(): number
   /** False once the process has ended by itself. */
@@ -29,11 +31,28 @@ export interface BrokerUnderTest {
   remove(): void
 }
 
-/** All clients share these accounts; each has a client id of its own. */
-export const logins: readonly Login[] = [1, 2, 3, 4, 5].map((n) => ({
-  username: `bench${n}`,
-  password: `secret-of-bench${n}`,
-}))
+/** All MQTT clients share these accounts; each has a client id of its own. */
+export const logins = accounts('bench', 5)
+
+/** For chat, where the account is the address. */
+export const chatLogins = accounts('chat', 200)
+
+/** The domain of chat addresses. */
+export const chatDomain = 'localhost'
+
+function accounts(prefix: string, count: number): readonly Login[] {
+  return Array.from({ length: count }, (_, index) => {
+    const username = `${prefix}${index + 1}`
+    return { username, password: `secret-of-${username}` }
+  })
+}
+
+/** @throws Error when the broker does not speak it */
+export function portOf({ name, ports }: RunningBroker, protocol: Protocol): number {
+  const port = ports[protocol]
+  if (port === undefined) throw new Error(`${name} does not speak ${protocol}`)
+  return port
+}
 
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -97,5 +116,28 @@ export async function untilReady(broker: BrokerProcess, ready: () => Promise<boo
       throw new Error(`the broker did not become ready:\n${broker.tail()}`)
     }
     await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+}
+
+/** Whether something listens there. */
+export async function accepts(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}
+
+/** One process, without a database. */
+export function singleProcess(name: BrokerName, broker: BrokerProcess, ports: RunningBroker['ports']): RunningBroker {
+  return {
+    name,
+    ports,
+    cpu: () => ({ brokerUs: processStat(broker.pid)?.ownUs ?? 0, databaseUs: 0 }),
+    rss: () => rssBytes(broker.pid),
+    isAlive: broker.isAlive,
+    stop: broker.stop,
   }
 }

@@ -4,10 +4,15 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { makeVerifiers } from '../../broker/auth/scram.ts'
+import { createLogger } from '../../broker/log.ts'
+import { openStore } from '../../storage/index.ts'
 import { allProcesses, type ProcessStat, processTree, rssBytes } from '../cpu.ts'
 import {
   type BrokerProcess,
   type BrokerUnderTest,
+  chatDomain,
+  chatLogins,
   freePort,
   logins,
   type RunningBroker,
@@ -26,8 +31,7 @@ export async function prepareClearbox(path: string | null): Promise<BrokerUnderT
   const remove = (): void => rmSync(folder, { recursive: true, force: true })
   try {
     await addAccounts(program, data)
-    const version = clearbox(program, ['version'], data, '').replace(/^clearbox\s+/i, '')
-    return { name: 'clearbox', version, start: () => start(program, data), remove }
+    return { name: 'clearbox', version: versionOf(program, data), start: () => start(program, data), remove }
   } catch (error) {
     remove()
     throw error
@@ -43,38 +47,55 @@ function environment(data: string): NodeJS.ProcessEnv {
     CLEARBOX_DATA_DIR: data,
     CLEARBOX_BIND: '127.0.0.1',
     CLEARBOX_MQTTS_PORT: 'off',
-    CLEARBOX_XMPP_PORT: 'off',
     CLEARBOX_XMPPS_PORT: 'off',
     CLEARBOX_HTTPS_PORT: 'off',
     CLEARBOX_MQTT_ANONYMOUS: 'off',
     CLEARBOX_ADMIN_PASSWORD: 'secret-of-the-bench-admin',
+    CLEARBOX_DOMAIN: chatDomain,
+    CLEARBOX_HTTP_RATE_PER_ADDRESS: '1000000',
+    CLEARBOX_HTTP_RATE_PER_ACCOUNT: '1000000',
+    CLEARBOX_QUOTA_PER_SECOND: '1000000',
+    CLEARBOX_QUOTA_BURST: '1000000',
   }
 }
 
-/** Runs a command of the CLI and returns what it printed. */
-function clearbox(program: string, args: readonly string[], data: string, input: string): string {
-  const result = spawnSync(process.execPath, [program, ...args], { env: environment(data), input, encoding: 'utf8' })
-  if (result.status !== 0) throw new Error(`clearbox ${args.join(' ')}: ${result.stdout}${result.stderr}`)
-  return result.stdout.trim()
+/** What `clearbox version` says. */
+function versionOf(program: string, data: string): string {
+  const result = spawnSync(process.execPath, [program, 'version'], { env: environment(data), encoding: 'utf8' })
+  if (result.status !== 0) throw new Error(`clearbox version: ${result.stdout}${result.stderr}`)
+  return result.stdout.trim().replace(/^clearbox\s+/i, '')
 }
 
+/** Into the store itself, as the command line does it, but all with one start. */
 async function addAccounts(program: string, data: string): Promise<void> {
   const broker = await start(program, data)
   try {
-    for (const { username, password } of logins)
-      clearbox(program, ['user', 'add', username, '--password-stdin'], data, `${password}\n`)
+    const config = { dataDir: data, database: { url: null, binDir: null } }
+    const store = await openStore({ config, logger: createLogger('warn'), purpose: 'tool' })
+    try {
+      for (const { username, password } of [...logins, ...chatLogins]) {
+        const verifiers = await makeVerifiers(password)
+        await store.accounts.create({ name: username, role: 'user', plainTopics: 'all', verifiers })
+      }
+    } finally {
+      await store.close()
+    }
   } finally {
     await broker.stop()
   }
 }
 
 async function start(program: string, data: string): Promise<RunningBroker> {
-  const port = await freePort()
-  const http = await freePort()
-  const env = { ...environment(data), CLEARBOX_MQTT_PORT: String(port), CLEARBOX_HTTP_PORT: String(http) }
+  const ports = { mqtt: await freePort(), xmpp: await freePort(), http: await freePort() }
+  const env = {
+    ...environment(data),
+    CLEARBOX_MQTT_PORT: String(ports.mqtt),
+    CLEARBOX_XMPP_PORT: String(ports.xmpp),
+    CLEARBOX_HTTP_PORT: String(ports.http),
+  }
   const broker = await startProcess(process.execPath, [program, 'start'], env)
-  await untilReady(broker, () => isReady(http))
-  return running(broker, port, postmasterPid(data))
+  await untilReady(broker, () => isReady(ports.http))
+  return running(broker, ports, postmasterPid(data))
 }
 
 async function isReady(http: number): Promise<boolean> {
@@ -94,11 +115,10 @@ function postmasterPid(data: string): number {
   return Number(readFileSync(join(data, file), 'latin1').split('\n')[0])
 }
 
-function running(broker: BrokerProcess, port: number, postmaster: number): RunningBroker {
+function running(broker: BrokerProcess, ports: RunningBroker['ports'], postmaster: number): RunningBroker {
   return {
     name: 'clearbox',
-    port,
-    logins,
+    ports,
     cpu() {
       const all = allProcesses()
       const ours = processTree(all, broker.pid, postmaster)

@@ -1,16 +1,15 @@
 // Mosquitto with a password file and an ACL file, and limits under which it drops nothing. Everything in memory.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { processStat, rssBytes } from '../cpu.ts'
 import {
-  type BrokerProcess,
+  accepts,
   type BrokerUnderTest,
   freePort,
   logins,
   type RunningBroker,
+  singleProcess,
   startProcess,
   untilReady,
 } from './broker.ts'
@@ -49,7 +48,7 @@ async function start(folder: string, path: string): Promise<RunningBroker> {
   writeFileSync(file, configuration(folder, port))
   const broker = await startProcess('mosquitto', ['-c', file], { PATH: path })
   await untilReady(broker, () => accepts(port))
-  return running(broker, port)
+  return singleProcess('mosquitto', broker, { mqtt: port })
 }
 
 function configuration(folder: string, port: number): string {
@@ -65,26 +64,4 @@ function configuration(folder: string, port: number): string {
     'log_type error',
     ...(process.getuid?.() === 0 ? ['user root'] : []),
   ].join('\n')}\n`
-}
-
-async function accepts(port: number): Promise<boolean> {
-  return await new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
-}
-
-function running(broker: BrokerProcess, port: number): RunningBroker {
-  return {
-    name: 'mosquitto',
-    port,
-    logins,
-    cpu: () => ({ brokerUs: processStat(broker.pid)?.ownUs ?? 0, databaseUs: 0 }),
-    rss: () => rssBytes(broker.pid),
-    isAlive: broker.isAlive,
-    stop: broker.stop,
-  }
 }

@@ -3,27 +3,41 @@ import type { RunningBroker } from '../brokers/broker.ts'
 import { Crowd } from '../crowd.ts'
 import { faultsOf, Ledger } from '../ledger.ts'
 import { steady } from '../meter.ts'
+import type { Qos } from '../mqtt-packets.ts'
 import { untilDone } from '../pace.ts'
 import { Publisher, payloadBytes, sequenceAt } from '../publisher.ts'
-import { brokerCost, type Figures, faultFigure, faultRow, type Scenario, steadyRows } from './scenario.ts'
+import {
+  atMostTimes,
+  brokerCost,
+  type Figures,
+  faultFigure,
+  faultRow,
+  mqttPeers,
+  type Scenario,
+  steadyRows,
+} from './scenario.ts'
 
 const subscribers = 500
 const window = 64
 const topic = 'bench/fan-out'
 
-export const fanOut: Scenario = {
-  name: 'fan-out',
-  about: `1 publisher → ${subscribers} subscribers, ${payloadBytes} B, QoS 0, at saturation: up to ${window} messages have not yet reached every subscriber.`,
-  rows: [brokerCost({ of: 'ratio', limit: 0.5 }), ...steadyRows, faultRow],
-  run,
+/** `limit`: times the cost of Mosquitto. */
+export function fanOut(qos: Qos, limit: number): Scenario {
+  return {
+    name: `fan-out-qos${qos}`,
+    about: `1 publisher → ${subscribers} subscribers, ${payloadBytes} B, QoS ${qos}, at saturation: up to ${window} messages have not yet reached every subscriber.`,
+    rows: [brokerCost(atMostTimes(limit)), ...steadyRows, faultRow],
+    peers: mqttPeers,
+    run: (broker, seconds) => run(broker, seconds, qos),
+  }
 }
 
-async function run(broker: RunningBroker, seconds: number): Promise<Figures> {
+async function run(broker: RunningBroker, seconds: number, qos: Qos): Promise<Figures> {
   const crowd = new Crowd(broker)
-  const publisher = new Publisher(await crowd.connect({ clientId: 'bench-pub' }), { id: 0, topic, qos: 0, window })
+  const publisher = new Publisher(await crowd.connect({ clientId: 'bench-pub' }), { id: 0, topic, qos, window })
   publisher.limit = 0
   const tally = new Tally(publisher)
-  const ledgers = await crowd.connectAll(subscribers, (index) => connectSubscriber(crowd, index, tally))
+  const ledgers = await crowd.connectAll(subscribers, (index) => connectSubscriber(crowd, index, qos, tally))
   publisher.limit = Number.POSITIVE_INFINITY
   publisher.fill()
   const figures = await steady(broker, seconds, () => tally.delivered)
@@ -60,7 +74,7 @@ class Tally {
   }
 }
 
-async function connectSubscriber(crowd: Crowd, index: number, tally: Tally): Promise<Ledger> {
+async function connectSubscriber(crowd: Crowd, index: number, qos: Qos, tally: Tally): Promise<Ledger> {
   const ledger = new Ledger()
   const client = await crowd.connect({
     clientId: `bench-sub-${index}`,
@@ -73,6 +87,6 @@ async function connectSubscriber(crowd: Crowd, index: number, tally: Tally): Pro
       onChunkEnd: () => tally.refill(),
     },
   })
-  await client.subscribe(topic, 0)
+  await client.subscribe(topic, qos)
   return ledger
 }

@@ -115,11 +115,11 @@ async function jam(crowd: Crowd, topic: string): Promise<void> {
   const acknowledged = new Promise<void>((resolve) => {
     own.onAcknowledged = resolve
   })
-  const { bytes, payloadAt } = publishTemplate(topic, 0, jamBytes)
+  const { bytes, payloadAt } = publishTemplate({ topic, qos: 0, payloadBytes: jamBytes })
   bytes.writeUInt32BE(jamId, payloadAt)
   for (let sent = 0; sent < jamMib * 2 ** 20; sent += jamBytes) client.write(bytes)
   // Packets of a connection are handled in order, so this one's PUBACK tells that the others were.
-  client.write(publishTemplate('bench/jammed', 1, 1).bytes)
+  client.write(publishTemplate({ topic: 'bench/jammed', qos: 1, payloadBytes: 1 }).bytes)
   await acknowledged
 }
 

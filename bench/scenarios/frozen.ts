@@ -14,12 +14,11 @@ import {
   messages,
   witnessPerSecond,
 } from './frozen-flood.ts'
-import { type Figures, othersRow, type Row, type Scenario, type Target } from './scenario.ts'
+import { atMost, type Figures, othersRow, type Row, type Scenario } from './scenario.ts'
 
 const quietSeconds = 2
 const warmUpMessages = 20_000
 
-const atMost = (limit: number): Target => ({ of: 'value', limit })
 const growth = { figure: 'growthMib', label: 'broker memory, highest growth', unit: 'MiB', target: atMost(64) }
 const dropped: Row = { figure: 'lost', label: 'dropped for the frozen subscriber', unit: '' }
 const lost: Row = { figure: 'lost', label: 'lost for the frozen subscriber', unit: '', target: atMost(0) }
@@ -41,7 +40,7 @@ export function frozen(name: keyof typeof kinds): Scenario {
   const kind = kinds[name]
   return {
     name: `frozen-${name}`,
-    about: `A subscriber stops reading; ${jamMib} MiB of large messages fill the buffers of its connection; then ${messages} messages of ${payloadBytes} B are sent to it at ${floodPerSecond}/s before it reads on. ${kind.fate} A witness pair exchanges ${witnessPerSecond} messages per second at QoS 1 all the time; its latency is compared with that before.`,
+    about: `A subscriber stops reading; ${jamMib} MiB of large messages fill the buffers of its connection; then ${messages} messages of ${payloadBytes} B are sent to it at ${floodPerSecond}/s before it reads on. ${kind.fate} A witness pair exchanges ${witnessPerSecond} messages per second at QoS 1 all the time; its latency is compared with that before. aedes is left out: one frozen reader holds up to 100 of the slots that all its clients share.`,
     rows: [
       growth,
       { figure: 'slower', label: 'witness p99, during / before', unit: '×', target: atMost(2) },
@@ -53,6 +52,7 @@ export function frozen(name: keyof typeof kinds): Scenario {
       { figure: 'witnessLost', label: 'lost for the witness', unit: '', target: atMost(0) },
       othersRow,
     ],
+    peers: ['mosquitto'],
     run: (broker) => run(broker, kind),
   }
 }
