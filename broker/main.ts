@@ -129,6 +129,8 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
       { name: 'logins', everyMs: hourMs, run: auth.sweep },
       { name: 'audit', everyMs: 1000, run: audit.flush },
       { name: 'retention', everyMs: hourMs, run: audit.prune },
+      { name: 'prune', everyMs: hourMs, run: store.prune },
+      { name: 'retained', everyMs: hourMs, run: async () => mqtt.pruneRetained() },
     ],
     logger,
   )

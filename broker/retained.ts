@@ -8,6 +8,8 @@ export type RetainedMessages = Readonly<{
   set(retained: Retained): boolean
   /** The messages that match now, read lazily: a value is the one at the time it is asked for. */
   match(filter: string): IterableIterator<Retained>
+  /** Forgets what has expired. */
+  prune(): void
   count(): number
 }>
 
@@ -64,6 +66,11 @@ export function createRetained(limits: RetainedLimits, stored: readonly Retained
       for (const retained of walk(root, filter.split('/'), 0)) {
         if (retained.expiresAt === null || retained.expiresAt > Date.now()) yield retained
       }
+    },
+    prune() {
+      const now = Date.now()
+      const over = [...below(root, false)].filter(({ expiresAt }) => expiresAt !== null && expiresAt <= now)
+      for (const { topic } of over) remove(root, topic.split('/'), 0)
     },
     count: () => count,
   }

@@ -351,6 +351,8 @@ export interface Store {
   readonly secrets: SecretStore
   readonly refreshTokens: RefreshTokenStore
   readonly audit: AuditStore
+  /** Removes what nobody will ask for: keys and changes after 7 days, retained messages that have expired. */
+  prune(): Promise<void>
   /** Rejects when the database does not answer in time. */
   ping(): Promise<void>
   close(): Promise<void>

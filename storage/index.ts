@@ -15,6 +15,7 @@ import { createArchiveStore } from './sql/archive.ts'
 import { createArchiveQueryStore } from './sql/archive-query.ts'
 import { createAuditStore } from './sql/audit.ts'
 import { createChangeStore } from './sql/changes.ts'
+import { createPrune } from './sql/prune.ts'
 import { createQueueRemoval } from './sql/queue-removal.ts'
 import { createQueueStore } from './sql/queues.ts'
 import { createRefreshTokenStore } from './sql/refresh-tokens.ts'
@@ -76,6 +77,7 @@ function createStore(endpoint: Endpoint, db: Database): Store {
     secrets: createSecretStore(db),
     refreshTokens: createRefreshTokenStore(db),
     audit: createAuditStore(db),
+    prune: createPrune(db),
     async ping() {
       await Promise.race([db.query(PING, []), silence(PING_TIMEOUT_MS)])
     },

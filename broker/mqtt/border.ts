@@ -52,6 +52,8 @@ export type MqttBorder = Readonly<{
   sessions: Sessions
   /** Plain topics for the other borders. */
   publisher: PlainPublisher
+  /** Forgets retained messages that have expired. */
+  pruneRetained(): void
   /** Of chat and plain topics together. */
   pressure: Pressure
   /** Resolves when all queued publications are settled. */
@@ -121,6 +123,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     adapter: createMqtt({ config, listeners: deps.listeners, host }),
     sessions,
     publisher: createPlainPublisher({ topics, bus, maxPayloadBytes: limits.maxPacketBytes }),
+    pruneRetained: retained.prune,
     pressure,
     drained: queue.batcher.drained,
     abandon: queue.batcher.abandon,

@@ -80,3 +80,14 @@ it('may be changed while it is walked', () => {
   retained.set(message('c', 'newer'))
   expect([...walk].map(({ topic, payload }) => `${topic} ${payload}`)).toEqual(['c newer'])
 })
+
+it('forgets what has expired, and makes room so', () => {
+  const retained = create({ retainedMessages: 3 })
+  for (const topic of ['a', 'a/b', '$x']) retained.set(message(topic, 'x', Date.now() - 1))
+  expect(retained.set(message('c'))).toBe(false)
+  retained.prune()
+  expect(retained.count()).toBe(0)
+  expect(retained.set(message('c', 'x', Date.now() + 60_000))).toBe(true)
+  retained.prune()
+  expect(topics(retained, '#')).toEqual(['c'])
+})
