@@ -99,6 +99,11 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
     demandTry,
     tried,
 
+    principal(account, name) {
+      const known = live.known(account)
+      if (known) return known.principal
+      return live.load(name).then((entry) => (entry?.account.id === account ? entry.principal : null))
+    },
     ...createLoginSessions({ live, logins, events }),
     token: readToken,
     onEnd: (principal, end, session = null) => registerEnd({ live, logins, principal, session }, end),

@@ -1,11 +1,13 @@
 // Hot path (bench: p2p, fan-out): one MQTT session and what it is owed.
 import { Backlog } from './backlog.ts'
+import type { BrokerError } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Counters } from './metrics.ts'
 import type { Publication, Wire } from './publication.ts'
 import { QueueCursor } from './queue-cursor.ts'
 import type { Recipient, SubscriptionOptions, Target } from './routes.ts'
 import { forgettable, type InFlight, type Origin, SendWindow } from './send-window.ts'
+import type { StoredWill } from './stores.ts'
 
 /** The connection that a session has now. */
 export interface Transport {
@@ -41,6 +43,16 @@ export interface StreamState {
   resume(): void
   /** Acknowledged up to this seq, by filter. */
   positions(): ReadonlyMap<string, number>
+}
+
+/** How contacts see the client of a session; it outlives a connection whose Will is held back. */
+export interface SessionDevice {
+  /** What it follows may have changed. */
+  settle(): void
+  /** What was published to `u/{me}/presence/set`. */
+  say(payload: Buffer): BrokerError | null
+  /** It is gone for good; `status` are its last words. */
+  end(status: string): void
 }
 
 /** Reads on for a session that is behind: from its queue in the store. */
@@ -81,6 +93,11 @@ export class Session implements Recipient, Origin {
   disconnectedAt: number | null = null
   readonly subscriptions = new Map<string, SubscriptionOptions>()
   streams: StreamState | null = null
+  device: SessionDevice | null = null
+  /** Of the connection that it has, or of the last one when it was lost and the Will is not sent yet. */
+  will: StoredWill | null = null
+  /** When the Will is sent unless the client comes back, milliseconds since 1970; null: the connection is not lost. */
+  willDueAt: number | null = null
   /** The connection that the session was opened for; it is attached a moment later. */
   owner: Transport | null = null
   /** The attached connection. */

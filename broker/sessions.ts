@@ -6,8 +6,9 @@ import type { Queue } from './queue.ts'
 import type { QueueCursor } from './queue-cursor.ts'
 import type { Router } from './router.ts'
 import { type ReadOn, Session, sessionKey, type Transport } from './session.ts'
-import type { QueueStore, SessionState, SessionStore, StoredSession, StoredSubscription } from './stores.ts'
+import type { QueueStore, SessionState, SessionStore, StoredSession, StoredSubscription, StoredWill } from './stores.ts'
 import type { Principal } from './types.ts'
+import type { Wills } from './wills.ts'
 
 /** Session expiry that never ends [MQTT-3.1.2.11.2]. */
 export const neverExpires = 0xffffffff
@@ -15,13 +16,14 @@ const takenOver = 0x8e
 /** A full queue is cut to this part of its limit, so that it is not cut at every message. */
 const trimTo = 0.95
 
-export type OpenOptions = Readonly<{ clean: boolean; expiryInterval: number }>
+export type OpenOptions = Readonly<{ clean: boolean; expiryInterval: number; will: StoredWill | null }>
 
 export type SessionsDeps = Readonly<{
   store: SessionStore
   queues: QueueStore
   router: Router
   queue: Queue
+  wills: Wills
   readOn: ReadOn
   limits: Limits
   counters: Counters
@@ -41,27 +43,30 @@ export type Sessions = Readonly<{
     options: OpenOptions,
     owner: Transport,
   ): Promise<Readonly<{ session: Session; present: boolean }>>
-  /** The connection is gone. A session with expiry 0 ends. */
-  leave(session: Session, owner: Transport): Promise<void>
+  /** The connection is gone. A session with expiry 0 ends. The Will is due, unless the client said good-bye. */
+  leave(session: Session, owner: Transport, how: 'lost' | 'good-bye'): Promise<void>
   subscribe(session: Session, subscription: StoredSubscription): void
   unsubscribe(session: Session, filter: string): void
   /** Persists subscriptions of a persistent session, before they are acknowledged. */
   keepSubscriptions(session: Session, added: readonly StoredSubscription[], removed: readonly string[]): Promise<void>
   /** The account was deleted: so are its sessions. */
   endOf(account: number): void
-  /** Once per second: ends expired sessions, trims full queues. */
+  /** Once per second: ends expired sessions, sends Wills that are due, trims full queues. */
   sweep(): void
   /** Writes what has changed. */
   save(): Promise<void>
+  /** Resolves when all sessions that end have ended, and all Wills that are on their way are settled. */
+  drained(): Promise<void>
   count(): number
 }>
 
 export function createSessions(deps: SessionsDeps): Sessions {
-  const { store, queues, router, limits, logger } = deps
+  const { store, queues, router, wills, limits, logger } = deps
   const byKey = new Map<string, Session>()
   const byId = new Map<number, Session>()
   const opening = new Map<string, Promise<unknown>>()
   const trimming = new Set<Session>()
+  const ending = new Set<Promise<void>>()
 
   function register(session: Session): void {
     byKey.set(sessionKey(session.account, session.clientId), session)
@@ -76,24 +81,36 @@ export function createSessions(deps: SessionsDeps): Sessions {
     byId.delete(session.id)
   }
 
-  async function end(session: Session): Promise<void> {
+  function end(session: Session): Promise<void> {
     forget(session)
-    if (session.id > 0) await store.remove([session.id])
+    const done = endForgotten(session).finally(() => ending.delete(done))
+    ending.add(done)
+    return done
+  }
+
+  async function endForgotten(session: Session): Promise<void> {
+    // What could not be sent goes out at the next start.
+    const isDone = await wills.end(session)
+    if (isDone && session.id > 0) await store.remove([session.id])
   }
 
   /** Only the connection that has the session can leave it. */
-  async function leave(session: Session, owner: Transport): Promise<void> {
+  async function leave(session: Session, owner: Transport, how: 'lost' | 'good-bye'): Promise<void> {
     if (session.owner !== owner) return
     session.detach()
+    if (how === 'good-bye') wills.discard(session)
     if (session.expiryInterval === 0) await end(session)
+    else wills.lost(session)
   }
 
   function restore(stored: StoredSession): void {
-    const { account, accountName, clientId, id, expiryInterval } = stored
-    const session = new Session(deps, { account, accountName, clientId, id, epoch: 0, expiryInterval })
+    const session = new Session(deps, stored)
     if (session.queue !== null) restoreQueue(session.queue, stored)
     session.disconnectedAt = stored.disconnectedAt ?? Date.now()
     session.dirty = stored.disconnectedAt === null
+    session.will = stored.will
+    // Counted from now: nobody could come back while the broker was away.
+    if (stored.will !== null) session.willDueAt = Date.now() + stored.will.delay * 1000
     for (const subscription of stored.subscriptions)
       if (subscription.position === null) addSubscription(session, subscription)
     const streams = stored.subscriptions.filter(({ position }) => position !== null)
@@ -117,7 +134,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const existing = byKey.get(key)
     const before = existing?.owner
     if (existing && before) {
-      await leave(existing, before)
+      await leave(existing, before, 'lost') // MQTT 5 §3.1.4, after [MQTT-3.1.4-3]: its Will is due
       before.close(takenOver)
     }
     // Leaving ended it when it had expiry 0.
@@ -130,17 +147,20 @@ export function createSessions(deps: SessionsDeps): Sessions {
     return { session: kept, present: true }
   }
 
-  async function resume(session: Session, { expiryInterval }: OpenOptions, owner: Transport): Promise<void> {
-    // From here on it cannot expire.
+  async function resume(session: Session, { expiryInterval, will }: OpenOptions, owner: Transport): Promise<void> {
+    const { account, clientId } = session
+    // From here on it cannot expire, and an earlier Will is not sent [MQTT-3.1.3-9].
     session.owner = owner
     try {
-      const { epoch } = await store.open(session.account, session.clientId, expiryInterval, false)
+      const { epoch } = await store.open({ account, clientId, expiryInterval, clean: false, will })
       session.epoch = epoch
     } catch (fault) {
       session.owner = null
       throw fault
     }
     session.expiryInterval = expiryInterval
+    session.will = will
+    session.willDueAt = null
     // A write that was under way with the epoch before has changed nothing.
     session.dirty = true
   }
@@ -148,13 +168,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
   async function create(
     principal: Principal,
     clientId: string,
-    { expiryInterval }: OpenOptions,
+    { expiryInterval, will }: OpenOptions,
     owner: Transport,
   ): Promise<Session> {
     const { account, name } = principal
-    const stored = expiryInterval > 0 ? await store.open(account, clientId, expiryInterval, true) : { id: 0, epoch: 0 }
+    const opening = { account, clientId, expiryInterval, clean: true, will }
+    const stored = expiryInterval > 0 ? await store.open(opening) : { id: 0, epoch: 0 }
     const session = new Session(deps, { account, accountName: name, clientId, ...stored, expiryInterval })
     session.owner = owner
+    session.will = will
     register(session)
     return session
   }
@@ -193,13 +215,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
     for (const session of byKey.values()) {
       if (hasExpired(session)) {
         end(session).catch((fault: unknown) => logger.warn({ err: fault }, 'an expired session stays for now'))
-      } else if (session.queue !== null) {
-        trimWhenFull(session, session.queue)
+        continue
       }
+      wills.sendWhenDue(session)
+      if (session.queue !== null) trimWhenFull(session, session.queue)
     }
   }
 
   async function save(): Promise<void> {
+    await wills.save()
     const dirty = [...byId.values()].filter((session) => session.dirty)
     if (dirty.length === 0) return
     const states = dirty.map(toState)
@@ -252,6 +276,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     endOf,
     sweep,
     save,
+    async drained() {
+      await Promise.allSettled(ending)
+      await wills.drained()
+    },
     count: () => byKey.size,
   }
 }

@@ -127,8 +127,21 @@ export type StoredSubscription = Readonly<{
   position: number | null
 }>
 
+/** A Will as CONNECT gave it (MQTT 5 §3.1.3.2). */
+export type StoredWill = Readonly<{
+  topic: string
+  payload: Buffer
+  qos: 0 | 1
+  retain: boolean
+  /** Seconds that it waits for the client to come back. */
+  delay: number
+  /** Its other properties of MQTT 5, encoded; empty for none. */
+  properties: Buffer
+}>
+
 export type StoredSession = Readonly<{
   id: number
+  epoch: number
   /** 0 for anonymous. */
   account: number
   accountName: string
@@ -146,26 +159,33 @@ export type StoredSession = Readonly<{
   queuedBytes: number
   /** Highest queue position that it has; 0 for none. */
   tail: number
+  /** Not sent yet; null: none. */
+  will: StoredWill | null
   subscriptions: readonly StoredSubscription[]
 }>
 
 /** Persistent sessions of MQTT (expiry > 0). `epoch` fences: a write with an older epoch changes nothing and answers false. */
 export interface SessionStore {
   all(): Promise<readonly StoredSession[]>
-  /** Creates the session or takes it over: the epoch is raised. `clean`: what it had is removed first. */
-  open(
-    account: number,
-    clientId: string,
-    expiryInterval: number,
-    clean: boolean,
-  ): Promise<Readonly<{ id: number; epoch: number }>>
+  /** Creates the session or takes it over: the epoch is raised. `clean`: what it had is removed first, else the Will only. */
+  open(opening: SessionOpening): Promise<Readonly<{ id: number; epoch: number }>>
   subscribe(id: number, epoch: number, subscriptions: readonly StoredSubscription[]): Promise<boolean>
   unsubscribe(id: number, epoch: number, filters: readonly string[]): Promise<boolean>
   /** Written behind, many sessions at once: heads, stream positions by filter, expiry, when they left. */
   save(states: readonly SessionState[]): Promise<void>
-  /** With its subscriptions and its queue. */
+  /** They were sent, or taken back. A Will of another epoch stays. */
+  removeWills(owners: readonly Readonly<{ id: number; epoch: number }>[]): Promise<void>
+  /** With its subscriptions, its Will and its queue. */
   remove(ids: readonly number[]): Promise<void>
 }
+
+export type SessionOpening = Readonly<{
+  account: number
+  clientId: string
+  expiryInterval: number
+  clean: boolean
+  will: StoredWill | null
+}>
 
 export type SessionState = Readonly<{
   id: number

@@ -259,6 +259,8 @@ export interface Authenticator {
   refreshLogin(refreshToken: string, origin: Origin): Promise<TokenPair | null>
   /** Its access tokens and connections end here at once, on other nodes within a second. */
   endLogin(login: Login, origin: Origin): Promise<void>
+  /** For what an account left to be done without it. At once when memory has it. Null: there is no such account any more. */
+  principal(account: number, name: string): Principal | null | Promise<Principal | null>
   /** Null: malformed, forged, expired, its login ended, or its account is gone or has changed its password since. */
   token(accessToken: string): Promise<Login | null>
   /**

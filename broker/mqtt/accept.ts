@@ -5,9 +5,9 @@ import { neverExpires } from '../sessions.ts'
 import type { Login, Principal } from '../types.ts'
 import { createUuid } from '../uuid.ts'
 import { writeConnack } from './codec/connack.ts'
-import type { Connect, Will } from './codec/connect.ts'
+import type { Connect } from './codec/connect.ts'
 import type { Host } from './host.ts'
-import { willRefusal } from './will.ts'
+import { toStoredWill } from './will.ts'
 
 export type Accepted = Readonly<{
   session: Session
@@ -21,7 +21,6 @@ export type Accepted = Readonly<{
   /** The client's limits; 65,535 and infinity where it has none. */
   receiveMaximum: number
   maxPacketBytes: number
-  will: Will | null
   connack: Buffer
 }>
 
@@ -46,14 +45,14 @@ export async function acceptConnect(
   if (typeof login === 'number') return login
   const { principal } = login
   const loginEpoch = principal.epoch
-  const refused = will && willRefusal(host, principal, will)
+  const refused = will && host.wills.refusal(principal, will)
   if (refused) return refused
   const clientId = connect.clientId || createUuid() // [MQTT-3.1.3-6]
   const expiryInterval = level === 5 ? (properties.sessionExpiryInterval ?? 0) : connect.cleanStart ? 0 : neverExpires
   const { session, present } = await host.sessions.open(
     principal,
     clientId,
-    { clean: connect.cleanStart, expiryInterval },
+    { clean: connect.cleanStart, expiryInterval, will: will && toStoredWill(will) },
     owner,
   )
   return {
@@ -64,7 +63,6 @@ export async function acceptConnect(
     keepAlive: connect.keepAlive,
     receiveMaximum: properties.receiveMaximum ?? 0xffff,
     maxPacketBytes: properties.maximumPacketSize ?? Number.POSITIVE_INFINITY,
-    will,
     connack: writeConnack(level, {
       sessionPresent: present,
       reasonCode: 0,

@@ -20,6 +20,7 @@ import type { Store } from '../stores.ts'
 import { classifyFilter } from '../topic.ts'
 import { createTopicTable, looseTopic } from '../topic-table.ts'
 import type { Admission, Authenticator, PlainPublisher, Principal } from '../types.ts'
+import { createWills } from '../wills.ts'
 import { checkTopicName } from './codec/publish.ts'
 import type { Host } from './host.ts'
 import { createMqtt, type MqttAdapter } from './listen.ts'
@@ -27,12 +28,13 @@ import { createFlusher } from './output.ts'
 import { createPlainPublisher } from './plain-publisher.ts'
 import { createPresenceStreams } from './presence-streams.ts'
 import { restoreStreams } from './streams.ts'
+import { createMqttWills } from './will.ts'
 
 export type MqttBorderDeps = Readonly<{
   config: Pick<Config, 'domain' | 'mqtt'>
   listeners: Listeners
   store: Pick<Store, 'sessions' | 'queues'>
-  auth: Pick<Authenticator, 'login' | 'onEnd'>
+  auth: Pick<Authenticator, 'login' | 'onEnd' | 'principal'>
   /** The principal of clients without a user name; null: they are refused. */
   anonymous: Principal | null
   admission: Admission
@@ -56,7 +58,7 @@ export type MqttBorder = Readonly<{
   pruneRetained(): void
   /** Of chat and plain topics together. */
   pressure: Pressure
-  /** Resolves when all queued publications are settled. */
+  /** Resolves when all queued publications, and sessions that end, are settled. */
   drained(): Promise<void>
   /** Gives up what cannot be stored now; nothing of it was acknowledged. */
   abandon(): void
@@ -76,11 +78,15 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
   const retained = createRetained(limits, await store.queues.retained())
   const { party } = deps.directory
   const presenceStreams = createPresenceStreams({ presence: deps.presence, party, logger })
+  const bus = createBus({ router, queue, retained })
+  const mqttWills = createMqttWills({ ...deps, topics, bus, party, notice: followers.notice })
+  const wills = createWills({ store: store.sessions, publisher: mqttWills, logger })
   const sessions = createSessions({
     store: store.sessions,
     queues: store.queues,
     router,
     queue,
+    wills,
     readOn: createQueueReader({ queues: store.queues, logger }),
     limits,
     counters,
@@ -102,11 +108,11 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
   })
   await sessions.load()
   const pressure = createPressure([log.batcher, queue.batcher], limits)
-  const bus = createBus({ router, queue, retained })
   const host: Host = {
     ...deps,
     domain: config.domain,
     sessions,
+    wills: mqttWills,
     topics,
     retained,
     bus,
@@ -125,7 +131,10 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     publisher: createPlainPublisher({ topics, bus, maxPayloadBytes: limits.maxPacketBytes }),
     pruneRetained: retained.prune,
     pressure,
-    drained: queue.batcher.drained,
+    async drained() {
+      await sessions.drained()
+      await queue.batcher.drained()
+    },
     abandon: queue.batcher.abandon,
   }
 }

@@ -1,7 +1,7 @@
 // One MQTT connection: its life from the first byte to the last. MQTT 5 §4.13, 3.1.1 §4.8
 import type { Duplex } from 'node:stream'
 import type { Publication, Wire } from '../publication.ts'
-import type { Outgoing, Transport } from '../session.ts'
+import type { Outgoing, SessionDevice, Transport } from '../session.ts'
 import { type Accepted, acceptConnect } from './accept.ts'
 import { readAck } from './codec/ack.ts'
 import { writeConnack } from './codec/connack.ts'
@@ -13,7 +13,7 @@ import { type Level, packetType } from './codec/packet-type.ts'
 import { PINGRESP, readPingreq } from './codec/ping.ts'
 import { readSubscribe } from './codec/subscribe.ts'
 import { readUnsubscribe } from './codec/unsubscribe.ts'
-import { createDevicePresence, type DevicePresence } from './device-presence.ts'
+import { createDevicePresence } from './device-presence.ts'
 import { toWire, updateExpiry } from './encode.ts'
 import type { Host } from './host.ts'
 import { Input } from './input.ts'
@@ -22,7 +22,6 @@ import { PublishPath } from './publish.ts'
 import { Replay } from './replay.ts'
 import { SessionStreams } from './streams.ts'
 import { type Answered, subscribe, unsubscribe } from './subscriptions.ts'
-import { lastWords, sendWill } from './will.ts'
 
 /** Reason codes of the server's DISCONNECT that are not a packet's fault (MQTT 5 table 3-10). */
 export const closeReason = {
@@ -48,7 +47,7 @@ export class Connection implements Transport {
   private accepted: Accepted | null = null
   private path: PublishPath | null = null
   private replay: Replay | null = null
-  private device: DevicePresence | null = null
+  private device: SessionDevice | null = null
   private maxPacketBytes = Number.POSITIVE_INFINITY
   private stopWatching: () => void = () => undefined
   /** A packet is being handled that others must wait for (CONNECT, SUBSCRIBE). */
@@ -75,7 +74,7 @@ export class Connection implements Transport {
     socket.on('end', () => this.socket.end())
     // The reason comes with 'close'.
     socket.on('error', () => undefined)
-    socket.on('close', () => this.finish(false))
+    socket.on('close', () => this.finish('lost'))
     host.counters.mqttConnections++
   }
 
@@ -105,11 +104,11 @@ export class Connection implements Transport {
     this.output.packet(wire, packetId)
   }
 
-  /** Ends the connection: MQTT 5 is told the reason. The Will is sent. */
+  /** Ends the connection: MQTT 5 is told the reason. The Will is due. */
   close(reason: number): void {
     if (this.closing) return
     if (this.level === 5 && this.accepted !== null) this.output.bytes(writeDisconnect(reason))
-    this.finish(false)
+    this.finish('lost')
   }
 
   /** Once per second. */
@@ -245,13 +244,13 @@ export class Connection implements Transport {
         return
       }
       if (this.closing) {
-        await this.host.sessions.leave(accepted.session, this)
+        await this.host.sessions.leave(accepted.session, this, 'lost')
         return
       }
       // The password may have changed while the session was opened; from here on `onEnd` tells.
       if (accepted.principal.epoch !== accepted.loginEpoch) {
         this.refuseConnect(closeReason.administrative)
-        await this.host.sessions.leave(accepted.session, this)
+        await this.host.sessions.leave(accepted.session, this, 'good-bye')
         return
       }
       this.open(accepted)
@@ -264,7 +263,8 @@ export class Connection implements Transport {
   private open(accepted: Accepted): void {
     const { session, principal } = accepted
     this.accepted = accepted
-    this.device = this.createDevice(accepted)
+    session.device ??= this.createDevice(accepted)
+    this.device = session.device
     this.maxPacketBytes = accepted.maxPacketBytes
     this.path = new PublishPath({
       host: this.host,
@@ -295,7 +295,7 @@ export class Connection implements Transport {
     this.goOn()
   }
 
-  private createDevice({ principal, session }: Accepted): DevicePresence | null {
+  private createDevice({ principal, session }: Accepted): SessionDevice | null {
     if (principal.account === 0) return null
     const { presence, party, publicResource, logger } = this.host
     return createDevicePresence({
@@ -333,7 +333,7 @@ export class Connection implements Transport {
       if (session.expiryInterval === 0 && sessionExpiryInterval > 0) throw protocolError('Session expiry was 0') // [MQTT-3.14.2-2]
       session.expiryInterval = sessionExpiryInterval
     }
-    this.finish(reasonCode === 0) // [MQTT-3.14.4-3]: with 0 the Will is removed
+    this.finish(reasonCode === 0 ? 'good-bye' : 'lost') // [MQTT-3.14.4-3]: with 0 the Will is removed
   }
 
   private pauseFor(ms: number): void {
@@ -354,13 +354,13 @@ export class Connection implements Transport {
     const code = fault instanceof Malformed ? fault.reason : closeReason.unspecified
     // 3.1.1 has no answer to a malformed CONNECT but to close [MQTT-4.8.0-1].
     if (this.level === 5 || fault instanceof UnsupportedVersion) this.refuseConnect(code)
-    else this.finish(false)
+    else this.finish('lost')
   }
 
   private refuseConnect(reasonCode: number): void {
     if (this.closing) return
     this.output.bytes(writeConnack(this.level, { sessionPresent: false, reasonCode }))
-    this.finish(false)
+    this.finish('lost')
   }
 
   private fail(fault: unknown): void {
@@ -372,8 +372,8 @@ export class Connection implements Transport {
     this.close(closeReason.unspecified)
   }
 
-  /** Once. Writes what is left, sends the Will unless `clean`, gives the session back. */
-  private finish(clean: boolean): void {
+  /** Once. Writes what is left, gives the session back. */
+  private finish(how: 'lost' | 'good-bye'): void {
     if (this.closing) return
     this.closing = true
     this.stopWatching()
@@ -387,9 +387,7 @@ export class Connection implements Transport {
     const { accepted } = this
     if (accepted === null) return
     this.host.sessions
-      .leave(accepted.session, this)
+      .leave(accepted.session, this, how)
       .catch((fault: unknown) => this.host.logger.warn({ err: fault }, 'a session could not be ended'))
-    if (accepted.will !== null && !clean) sendWill(this.host, accepted, accepted.will)
-    this.device?.end(clean ? '' : lastWords(this.host, accepted))
   }
 }

@@ -3,16 +3,8 @@ import type { Device, Presence, Show } from '../contacts.ts'
 import { BrokerError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { readPresence } from '../presence-payload.ts'
+import type { SessionDevice } from '../session.ts'
 import type { Party } from '../types.ts'
-
-export type DevicePresence = Readonly<{
-  /** What it follows may have changed. */
-  settle(): void
-  /** What was published to `u/{me}/presence/set`. */
-  say(payload: Buffer): BrokerError | null
-  /** The connection is gone; `status` are its last words. */
-  end(status: string): void
-}>
 
 type Deps = Readonly<{
   presence: Presence
@@ -23,7 +15,7 @@ type Deps = Readonly<{
   logger: Logger
 }>
 
-export function createDevicePresence({ presence, owner, resource, followsMessages, logger }: Deps): DevicePresence {
+export function createDevicePresence({ presence, owner, resource, followsMessages, logger }: Deps): SessionDevice {
   let current: Device | null = null
   /** It said itself how it is, so what it follows says nothing more. */
   let hasSaid = false

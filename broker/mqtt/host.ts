@@ -12,6 +12,7 @@ import type { TopicTable } from '../topic-table.ts'
 import type { Admission, Authenticator, Followers, Notice, Party, Principal } from '../types.ts'
 import type { Flusher } from './output.ts'
 import type { PresenceStreams } from './presence-streams.ts'
+import type { MqttWills } from './will.ts'
 
 export type Host = Readonly<{
   domain: string
@@ -19,6 +20,7 @@ export type Host = Readonly<{
   anonymous: Principal | null
   auth: Pick<Authenticator, 'login' | 'onEnd'>
   sessions: Sessions
+  wills: Pick<MqttWills, 'refusal'>
   topics: TopicTable
   retained: RetainedMessages
   bus: Bus

@@ -1,6 +1,5 @@
 // Hot path (bench: p2p, fan-out): PUBLISH, parsed in the socket's chunk and handed to the bus or, at a door, to admission.
 import { BrokerError } from '../errors.ts'
-import { draftMessage, oidSchema, readDoorPayload } from '../message.ts'
 import { mayPublishPlain } from '../policy.ts'
 import type { Wire } from '../publication.ts'
 import type { Recipient, Topic } from '../routes.ts'
@@ -13,6 +12,7 @@ import { Malformed, reason } from './codec/malformed.ts'
 import type { Level } from './codec/packet-type.ts'
 import type { Properties } from './codec/properties.ts'
 import { type Publish, readPublish, readPublishProperties, splitForwarded } from './codec/publish.ts'
+import { readDoor } from './door.ts'
 import type { Host } from './host.ts'
 import type { Output } from './output.ts'
 
@@ -163,23 +163,13 @@ export class PublishPath implements ReceiptSink {
     }
     host.counters.mqttMessagesReceived++
     const properties = this.properties(buffer, publish)
-    const draft = readDoorPayload(
-      Buffer.from(buffer.subarray(publish.payloadStart, publish.payloadEnd)),
-      properties.contentType ?? null,
-    )
+    const payload = Buffer.from(buffer.subarray(publish.payloadStart, publish.payloadEnd))
+    const message = readDoor(payload, properties, { from: host.party(account, name), device: clientId, to })
     const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
-    if (draft instanceof BrokerError) {
-      this.settle(token, draft)
+    if (message instanceof BrokerError) {
+      this.settle(token, message)
       return true
     }
-    const oid = draft.oid ?? lastUserProperty(properties.userProperties, 'cb-oid')
-    if (oid !== null && !oidSchema.safeParse(oid).success) {
-      this.settle(token, new BrokerError('bad-payload', 'cb-oid has 1 to 1,024 characters.'))
-      return true
-    }
-    const { messageExpiryInterval: ttl } = properties
-    const content = ttl === undefined || ttl === 0 ? draft.content : { ...draft.content, ttl }
-    const message = draftMessage({ ...draft, oid, content }, { from: host.party(account, name), device: clientId, to })
     // It may be refused only after other topics have come.
     const { topic } = this
     host.admission.admit(message, { settle: (place, outcome) => this.settleFor(topic, place, outcome) }, token)
@@ -232,8 +222,4 @@ export class PublishPath implements ReceiptSink {
     const { position } = output
     output.advance(writePuback(block, position, level, packetId, code) - position)
   }
-}
-
-function lastUserProperty(properties: readonly (readonly [string, string])[] | undefined, name: string): string | null {
-  return properties?.findLast(([key]) => key === name)?.[1] ?? null
 }

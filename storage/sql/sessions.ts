@@ -1,11 +1,18 @@
 // Persistent sessions of MQTT and their subscriptions. Writes carry the epoch: an owner that was taken over changes nothing.
-import type { SessionState, SessionStore, StoredSession, StoredSubscription } from '../../broker/stores.ts'
+import type {
+  SessionOpening,
+  SessionState,
+  SessionStore,
+  StoredSession,
+  StoredSubscription,
+} from '../../broker/stores.ts'
 import type { Database, Statement } from '../postgres.ts'
 import type { QueueRemoval } from './queue-removal.ts'
+import { ALL_WILLS, OPEN, REMOVE_WILLS, toWill, type WillRow, willColumns } from './wills.ts'
 
 const ALL: Statement = {
   name: 'sessions-all',
-  text: `SELECT s.id, s.account, coalesce(a.name, '') AS account_name, s.client_id, s.expiry_interval,
+  text: `SELECT s.id, s.epoch, s.account, coalesce(a.name, '') AS account_name, s.client_id, s.expiry_interval,
     floor(extract(epoch FROM s.disconnected_at) * 1000)::bigint AS disconnected_at, s.head, s.sent,
     coalesce(q.queued, 0) AS queued, coalesce(q.bytes, 0)::bigint AS bytes, coalesce(q.tail, 0) AS tail
   FROM sessions AS s LEFT JOIN accounts AS a ON a.id = s.account
@@ -19,14 +26,6 @@ const ALL: Statement = {
 const ALL_SUBSCRIPTIONS: Statement = {
   name: 'sessions-all-subscriptions',
   text: `SELECT session, filter, qos, no_local, retain_as_published, subscription_id, position FROM subscriptions`,
-}
-
-const OPEN: Statement = {
-  name: 'sessions-open',
-  text: `INSERT INTO sessions AS s (account, client_id, expiry_interval) VALUES ($1, $2, $3)
-  ON CONFLICT (account, text_key(client_id))
-  DO UPDATE SET epoch = s.epoch + 1, expiry_interval = excluded.expiry_interval, disconnected_at = NULL
-  RETURNING id, epoch`,
 }
 
 const FORGET: Statement = {
@@ -84,7 +83,7 @@ const SAVE: Statement = {
 
 type SessionRow = Omit<
   StoredSession,
-  'accountName' | 'clientId' | 'expiryInterval' | 'disconnectedAt' | 'queuedBytes' | 'subscriptions'
+  'accountName' | 'clientId' | 'expiryInterval' | 'disconnectedAt' | 'queuedBytes' | 'will' | 'subscriptions'
 > &
   Readonly<{
     account_name: string
@@ -110,8 +109,7 @@ export function createSessionStore(db: Database, removal: QueueRemoval): Session
   }
 
   /** A clean one gets a new id: what is still under way to the old one cannot reach it. */
-  async function openClean(values: readonly [account: number, clientId: string, expiryInterval: number]) {
-    const [account, clientId] = values
+  async function openClean({ account, clientId }: SessionOpening, values: readonly unknown[]) {
     return db.transaction(async (connection) => {
       const old = (await connection.query<{ id: number }>(FORGET, [account, clientId])).map(({ id }) => id)
       if (old.length > 0) await connection.query(REMOVE_SUBSCRIPTIONS, [old])
@@ -122,18 +120,21 @@ export function createSessionStore(db: Database, removal: QueueRemoval): Session
   return {
     async all() {
       await removal.sweep()
-      const [sessions, subscriptions] = await Promise.all([
+      const [sessions, subscriptions, wills] = await Promise.all([
         db.query<SessionRow>(ALL, []),
         db.query<SubscriptionRow>(ALL_SUBSCRIPTIONS, []),
+        db.query<WillRow>(ALL_WILLS, []),
       ])
       const bySession = new Map<number, SubscriptionRow[]>(sessions.map((row) => [row.id, []]))
       for (const row of subscriptions) bySession.get(row.session)?.push(row)
-      return sessions.map((row) => toSession(row, bySession.get(row.id) ?? []))
+      const willOf = new Map(wills.map((row) => [row.session, toWill(row)]))
+      return sessions.map((row) => toSession(row, bySession.get(row.id) ?? [], willOf.get(row.id) ?? null))
     },
-    async open(account, clientId, expiryInterval, clean) {
-      const values = [account, clientId, expiryInterval] as const
-      const { old, rows } = clean
-        ? await openClean(values)
+    async open(opening) {
+      const { account, clientId, expiryInterval, will } = opening
+      const values = [account, clientId, expiryInterval, ...willColumns(will)]
+      const { old, rows } = opening.clean
+        ? await openClean(opening, values)
         : { old: [], rows: await db.query<{ id: number; epoch: number }>(OPEN, values) }
       if (old.length > 0) await removal.removeSessions(old)
       const [opened] = rows
@@ -144,6 +145,10 @@ export function createSessionStore(db: Database, removal: QueueRemoval): Session
     unsubscribe: (id, epoch, filters) => fenced(UNSUBSCRIBE, [id, epoch, filters]),
     async save(states) {
       if (states.length > 0) await db.query(SAVE, stateColumns(states))
+    },
+    async removeWills(owners) {
+      if (owners.length > 0)
+        await db.query(REMOVE_WILLS, [owners.map(({ id }) => id), owners.map(({ epoch }) => epoch)])
     },
     async remove(ids) {
       if (ids.length === 0) return
@@ -186,9 +191,14 @@ function stateColumns(states: readonly SessionState[]): readonly unknown[][] {
   ]
 }
 
-function toSession(row: SessionRow, subscriptions: readonly SubscriptionRow[]): StoredSession {
+function toSession(
+  row: SessionRow,
+  subscriptions: readonly SubscriptionRow[],
+  will: StoredSession['will'],
+): StoredSession {
   return {
     id: row.id,
+    epoch: row.epoch,
     account: row.account,
     accountName: row.account_name,
     clientId: row.client_id,
@@ -199,6 +209,7 @@ function toSession(row: SessionRow, subscriptions: readonly SubscriptionRow[]): 
     queued: row.queued,
     queuedBytes: row.bytes,
     tail: row.tail,
+    will,
     subscriptions: subscriptions.map((subscription) => ({
       filter: subscription.filter,
       qos: subscription.qos,

@@ -79,7 +79,13 @@ describe.each(storeKinds)('deleted accounts on $name', ({ create }) => {
   it('take their sessions, subscriptions, queues, logins and contacts with them', async () => {
     const { sessions, queues, accounts } = db.store
     const [alice, bob] = await pair()
-    const { id } = await sessions.open(alice.id, 'phone', 60, false)
+    const { id } = await sessions.open({
+      account: alice.id,
+      clientId: 'phone',
+      expiryInterval: 60,
+      clean: false,
+      will: null,
+    })
     await sessions.subscribe(id, 1, [
       { filter: 'a/#', qos: 1, noLocal: false, retainAsPublished: false, subscriptionId: 0, position: null },
     ])

@@ -14,14 +14,20 @@ describe.each(storeKinds)('connections on $name', ({ create }) => {
   it('connects anew after its connections were ended; what fails meanwhile may be repeated', async () => {
     const { store } = db
     const { id } = await someAccount(store)
-    const session = await store.sessions.open(0, crypto.randomUUID(), 60, false)
+    const session = await store.sessions.open({
+      account: 0,
+      clientId: crypto.randomUUID(),
+      expiryInterval: 60,
+      clean: false,
+      will: null,
+    })
     const message = someMessage(id, id)
     const calls = [
       () => store.ping(),
       () => store.archive.append([message]),
       () => store.queues.append([], []),
       () => store.queues.acknowledge(new Map([[session.id, 0]])),
-      () => store.sessions.open(0, 'c', 60, true),
+      () => store.sessions.open({ account: 0, clientId: 'c', expiryInterval: 60, clean: true, will: null }),
     ]
     for (const call of calls) await call()
     await db.sql(

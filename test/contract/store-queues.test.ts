@@ -14,7 +14,15 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
   afterAll(() => db.close())
 
   async function session(): Promise<number> {
-    return (await db.store.sessions.open(0, crypto.randomUUID(), 3600, false)).id
+    return (
+      await db.store.sessions.open({
+        account: 0,
+        clientId: crypto.randomUUID(),
+        expiryInterval: 3600,
+        clean: false,
+        will: null,
+      })
+    ).id
   }
 
   function publication(sessions: readonly number[], fields: Partial<Queueing> = {}): Queueing {
@@ -110,7 +118,13 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
   })
 
   it('knows the highest position ever used, also when all is drained', async () => {
-    const opened = await db.store.sessions.open(0, crypto.randomUUID(), 3600, false)
+    const opened = await db.store.sessions.open({
+      account: 0,
+      clientId: crypto.randomUUID(),
+      expiryInterval: 3600,
+      clean: false,
+      will: null,
+    })
     const last = publication([opened.id])
     await db.store.queues.append([last], [])
     expect(await db.store.queues.lastPosition()).toBe(last.position)

@@ -1,6 +1,6 @@
 // Persistent sessions: takeover, fencing, what is left of them (DESIGN §6).
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { SessionState, StoredSession, StoredSubscription } from '../../broker/stores.ts'
+import type { SessionState, StoredSession, StoredSubscription, StoredWill } from '../../broker/stores.ts'
 import { type StoreUnderTest, someAccount, storeKinds } from '../helpers/store.ts'
 
 const EMPTY = Buffer.alloc(0)
@@ -46,9 +46,27 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
   it('finds a session again by account and client id, whatever its length', async () => {
     const account = await someAccount(db.store)
     const long = 'ü'.repeat(30_000)
-    const first = await db.store.sessions.open(account.id, long, 60, false)
-    const other = await db.store.sessions.open(0, long, 60, false)
-    const second = await db.store.sessions.open(account.id, long, 90, false)
+    const first = await db.store.sessions.open({
+      account: account.id,
+      clientId: long,
+      expiryInterval: 60,
+      clean: false,
+      will: null,
+    })
+    const other = await db.store.sessions.open({
+      account: 0,
+      clientId: long,
+      expiryInterval: 60,
+      clean: false,
+      will: null,
+    })
+    const second = await db.store.sessions.open({
+      account: account.id,
+      clientId: long,
+      expiryInterval: 90,
+      clean: false,
+      will: null,
+    })
     expect(second).toEqual({ id: first.id, epoch: first.epoch + 1 })
     expect(other.id).not.toBe(first.id)
     expect(await stored(first.id)).toMatchObject({
@@ -59,7 +77,13 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
   })
 
   it('keeps subscriptions; the last one of a filter counts', async () => {
-    const { id, epoch } = await db.store.sessions.open(0, crypto.randomUUID(), 60, false)
+    const { id, epoch } = await db.store.sessions.open({
+      account: 0,
+      clientId: crypto.randomUUID(),
+      expiryInterval: 60,
+      clean: false,
+      will: null,
+    })
     const kept = subscription('b/+', { qos: 0, noLocal: true, retainAsPublished: true, subscriptionId: 268_435_455 })
     const stream = subscription('u/me/msg', { position: 5 })
     const long = subscription('l/'.repeat(20_000))
@@ -76,9 +100,9 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
 
   it('changes nothing for an owner that was taken over, and says so', async () => {
     const clientId = crypto.randomUUID()
-    const old = await db.store.sessions.open(0, clientId, 60, false)
+    const old = await db.store.sessions.open({ account: 0, clientId, expiryInterval: 60, clean: false, will: null })
     await db.store.sessions.subscribe(old.id, old.epoch, [subscription('u/me/msg', { position: 1 })])
-    const now = await db.store.sessions.open(0, clientId, 60, false)
+    const now = await db.store.sessions.open({ account: 0, clientId, expiryInterval: 60, clean: false, will: null })
     expect(await db.store.sessions.subscribe(old.id, old.epoch, [subscription('late')])).toBe(false)
     expect(await db.store.sessions.unsubscribe(old.id, old.epoch, ['u/me/msg'])).toBe(false)
     await db.store.sessions.save([
@@ -93,8 +117,20 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
 
   it('saves many sessions in one statement: heads and positions go up only', async () => {
     const [a, b] = [
-      await db.store.sessions.open(0, crypto.randomUUID(), 60, false),
-      await db.store.sessions.open(0, crypto.randomUUID(), 60, false),
+      await db.store.sessions.open({
+        account: 0,
+        clientId: crypto.randomUUID(),
+        expiryInterval: 60,
+        clean: false,
+        will: null,
+      }),
+      await db.store.sessions.open({
+        account: 0,
+        clientId: crypto.randomUUID(),
+        expiryInterval: 60,
+        clean: false,
+        will: null,
+      }),
     ]
     for (const { id, epoch } of [a, b]) {
       await db.store.sessions.subscribe(id, epoch, [
@@ -126,7 +162,13 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
   })
 
   it('counts what waits behind the head', async () => {
-    const opened = await db.store.sessions.open(0, crypto.randomUUID(), 60, false)
+    const opened = await db.store.sessions.open({
+      account: 0,
+      clientId: crypto.randomUUID(),
+      expiryInterval: 60,
+      clean: false,
+      will: null,
+    })
     const head = await queue(opened.id)
     await queue(opened.id)
     const tail = await queue(opened.id)
@@ -137,10 +179,10 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
 
   it('begins anew when it is opened clean: what is under way to the old one cannot reach it', async () => {
     const clientId = crypto.randomUUID()
-    const old = await db.store.sessions.open(0, clientId, 60, false)
+    const old = await db.store.sessions.open({ account: 0, clientId, expiryInterval: 60, clean: false, will: null })
     await db.store.sessions.subscribe(old.id, old.epoch, [subscription('a')])
     const waiting = await queue(old.id)
-    const clean = await db.store.sessions.open(0, clientId, 60, true)
+    const clean = await db.store.sessions.open({ account: 0, clientId, expiryInterval: 60, clean: true, will: null })
     await queue(old.id)
     expect(await db.store.sessions.subscribe(old.id, old.epoch, [subscription('late')])).toBe(false)
     expect(await stored(clean.id)).toMatchObject({ clientId, head: 0, queued: 0, subscriptions: [] })
@@ -153,7 +195,15 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
     const clientId = crypto.randomUUID()
     const other = await db.open()
     const opened = await Promise.all(
-      Array.from({ length: 12 }, (_, n) => (n % 2 ? other : db.store).sessions.open(0, clientId, 60, n % 3 === 0)),
+      Array.from({ length: 12 }, (_, n) =>
+        (n % 2 ? other : db.store).sessions.open({
+          account: 0,
+          clientId,
+          expiryInterval: 60,
+          clean: n % 3 === 0,
+          will: null,
+        }),
+      ),
     )
     const keys = new Set(opened.map(({ id, epoch }) => `${id}/${epoch}`))
     expect(keys.size).toBe(opened.length)
@@ -162,8 +212,20 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
 
   it('removes sessions with their subscriptions and queues, but not what others wait for', async () => {
     const [a, b] = [
-      await db.store.sessions.open(0, crypto.randomUUID(), 60, false),
-      await db.store.sessions.open(0, crypto.randomUUID(), 60, false),
+      await db.store.sessions.open({
+        account: 0,
+        clientId: crypto.randomUUID(),
+        expiryInterval: 60,
+        clean: false,
+        will: null,
+      }),
+      await db.store.sessions.open({
+        account: 0,
+        clientId: crypto.randomUUID(),
+        expiryInterval: 60,
+        clean: false,
+        will: null,
+      }),
     ]
     await db.store.sessions.subscribe(a.id, a.epoch, [subscription('a')])
     const [own, shared] = [await queue(a.id), await queue(a.id, b.id)]
@@ -173,6 +235,34 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
     expect((await db.store.queues.read(b.id, 0, 10)).map((queued) => queued.position)).toEqual([shared])
     expect(await db.sql('SELECT 1 FROM subscriptions WHERE session = $1', [a.id])).toEqual([])
     expect(await db.sql('SELECT 1 FROM queue_bodies WHERE position = $1', [own])).toEqual([])
+  })
+
+  it('keeps the Will of the last connection until it is settled; another epoch settles nothing', async () => {
+    const { sessions } = db.store
+    const clientId = crypto.randomUUID()
+    const will = { topic: 't', payload: Buffer.from([0, 255]), qos: 1, retain: true, delay: 0xffff_ffff } as const
+    const [first, second] = [
+      { ...will, properties: Buffer.from([1, 2]) },
+      { ...will, properties: EMPTY, qos: 0, retain: false, delay: 0 },
+    ] as const
+    const open = (more: { will: StoredWill | null; clean?: boolean }) =>
+      sessions.open({ account: 0, clientId, expiryInterval: 60, clean: false, ...more })
+    const a = await open({ will: first })
+    expect(await stored(a.id)).toMatchObject({ epoch: a.epoch, will: first })
+    const b = await open({ will: second })
+    await sessions.removeWills([a])
+    expect((await stored(b.id))?.will).toEqual(second)
+    await sessions.removeWills([b, { id: 999_999_999, epoch: 1 }])
+    await sessions.removeWills([])
+    expect((await stored(b.id))?.will).toBeNull()
+    await open({ will: first })
+    expect((await stored((await open({ will: null })).id))?.will).toBeNull()
+    await open({ will: first })
+    const clean = await open({ will: null, clean: true })
+    expect((await stored(clean.id))?.will).toBeNull()
+    const last = await open({ will: first })
+    await sessions.remove([last.id])
+    expect(await db.sql('SELECT 1 FROM wills WHERE session = $1', [last.id])).toEqual([])
   })
 
   it('sweeps away what an unclean stop has left, when all are read', async () => {

@@ -34,8 +34,10 @@ export async function fillEveryTable(store: Store, sql: Sql): Promise<void> {
   )
   await store.archive.append(messages)
   await store.secrets.getOrCreate('jwt', 32)
-  const session = await store.sessions.open(alice.id, TRICKY, 60, false)
   const payload = Buffer.alloc(100_000, '\\.\n')
+  const will = { topic: TRICKY, payload, qos: 1, retain: true, delay: 5, properties: Buffer.from([9]) } as const
+  const opening = { account: alice.id, clientId: TRICKY, expiryInterval: 60, clean: false, will }
+  const session = await store.sessions.open(opening)
   const references = [{ session: session.id, retain: false, subscriptionIds: [1, 2] }]
   const body = { position: 5, topic: TRICKY, payload, properties: Buffer.alloc(0), expiresAt: 1 }
   await store.queues.append([{ ...body, references }], [])
