@@ -106,6 +106,7 @@ function createApp(logger: Logger, isTrusted: IsTrusted): App {
     frameworkErrors: (fault, _request, reply) => void sendProblem(reply, toProblem(fault)),
   }).withTypeProvider<ZodTypeProvider>()
   app.removeContentTypeParser('text/plain')
+  takeJson(app)
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(
@@ -125,6 +126,23 @@ function createApp(logger: Logger, isTrusted: IsTrusted): App {
     )
   })
   return app
+}
+
+/** RFC 8259 §8.1: JSON is UTF-8, and what is not is refused instead of repaired. */
+function takeJson(app: App): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  const utf8 = new TextDecoder('utf-8', { fatal: true })
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    let text: string
+    try {
+      text = utf8.decode(body as Buffer)
+    } catch {
+      done(new SyntaxError('The body is not UTF-8.'))
+      return
+    }
+    parse(request, text, done)
+  })
 }
 
 /** 405 where another method would do, else 404. */

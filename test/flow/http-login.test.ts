@@ -56,6 +56,15 @@ describe('POST /v1/auth/login', () => {
     expect(answer.json).toMatchObject({ status, title: expect.any(String), detail: expect.any(String) })
   })
 
+  test('RFC 8259 §8.1: bytes that are no UTF-8 are a problem, and are not repaired', async () => {
+    const who = await broker.account()
+    const body = Buffer.from(`{"username":"${who.name}\xff","password":"x"}`, 'latin1')
+    const headers = { 'content-type': 'application/json' }
+    const answer = await fetch(`${broker.http}/v1/auth/login`, { method: 'POST', headers, body })
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({ type: 'urn:problem-type:clearbox:bad-payload' })
+  })
+
   test('a form is 415', async () => {
     const type = 'application/x-www-form-urlencoded'
     const answer = await rest.post('/v1/auth/login', 'username=a&password=b', { 'content-type': type })
