@@ -12,6 +12,7 @@ const programs: readonly Program[] = [
   { package: 'python3-paho-mqtt', check: `${python} -c 'import paho.mqtt.client'` },
   { package: 'go-sendxmpp', check: 'command -v go-sendxmpp' },
   { package: 'postgresql-client', check: 'command -v psql' },
+  { package: 'chromium', check: 'test -x /usr/bin/chromium' },
   { package: 'curl', check: 'command -v curl' },
   { package: 'util-linux', check: 'command -v setpriv' },
 ]
