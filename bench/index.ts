@@ -22,7 +22,7 @@ async function bench(options: Options): Promise<void> {
   const brokers = new Map<BrokerName, BrokerUnderTest>()
   try {
     for (const name of new Set(chosen.flatMap((scenario) => participants(scenario, options)))) {
-      brokers.set(name, await prepareBroker[name](options.program))
+      brokers.set(name, await prepareBroker[name](options))
     }
     const { runs, failed } = await runAll(chosen, brokers, options)
     report(chosen, runs, { ...options, write: options.write && !failed }, heading(brokers, options))

@@ -13,6 +13,8 @@ export type Options = Readonly<{
   broker: BrokerName | null
   /** Path of the clearbox.js to run; null: the one of this folder. */
   program: string | null
+  /** Folder for a .cpuprofile of every run of ClearBox; null: none. */
+  profile: string | null
   json: string | null
   /** A sentence for the report; empty: none. */
   remark: string
@@ -25,6 +27,7 @@ export const usage = `npm run bench -- [options]
   --only a,b        scenarios: ${wrap(scenarios.map(({ name }) => name))}
   --broker NAME     this one alone, nothing is written then: ${wrap(Object.keys(brokerTitles))}
   --program FILE    the bin/clearbox.js of another build
+  --profile FOLDER  a .cpuprofile of every process of ClearBox; what it costs is in the figures
   --json FILE       all figures of all rounds, too
   --remark TEXT     a sentence for the report, such as what else ran on the machine
   --no-write        leave docs/benchmarks.md as it is`
@@ -49,6 +52,7 @@ export function parseOptions(args: readonly string[]): Options {
       only: { type: 'string', default: '' },
       broker: { type: 'string' },
       program: { type: 'string' },
+      profile: { type: 'string' },
       json: { type: 'string' },
       remark: { type: 'string', default: '' },
       'no-write': { type: 'boolean', default: false },
@@ -61,9 +65,10 @@ export function parseOptions(args: readonly string[]): Options {
     only,
     broker: values.broker === undefined ? null : brokerName(values.broker),
     program: values.program ?? null,
+    profile: values.profile ?? null,
     json: values.json ?? null,
     remark: values.remark,
-    write: !values['no-write'] && values.broker === undefined && only.length === 0,
+    write: !values['no-write'] && values.broker === undefined && values.profile === undefined && only.length === 0,
   }
 }
 

@@ -2,36 +2,50 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { makeVerifiers } from '../../broker/auth/scram.ts'
-import { createLogger } from '../../broker/log.ts'
-import { openStore } from '../../storage/index.ts'
 import { allProcesses, type ProcessStat, processTree, rssBytes } from '../cpu.ts'
 import {
   type BrokerProcess,
   type BrokerUnderTest,
   chatDomain,
-  chatLogins,
   freePort,
-  logins,
   type RunningBroker,
   startProcess,
   untilReady,
 } from './broker.ts'
+import { addAccounts } from './clearbox-accounts.ts'
 
 const ownProgram = fileURLToPath(new URL('../../bin/clearbox.js', import.meta.url))
 
-export async function prepareClearbox(path: string | null): Promise<BrokerUnderTest> {
-  const program = path ?? ownProgram
+export type ClearboxOptions = Readonly<{
+  /** Path of the clearbox.js to run; null: the one of this folder. */
+  program: string | null
+  /** Folder for the profiles of its processes; null: none. */
+  profile: string | null
+}>
+
+export async function prepareClearbox(options: ClearboxOptions): Promise<BrokerUnderTest> {
+  const program = resolve(options.program ?? ownProgram)
+  const flags = options.profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`]
   if (!existsSync(program)) throw new Error(`there is no ${program}`)
   const folder = mkdtempSync(join(tmpdir(), 'bench-clearbox-'))
   chmodSync(folder, 0o755)
   const data = join(folder, 'data')
   const remove = (): void => rmSync(folder, { recursive: true, force: true })
   try {
-    await addAccounts(program, data)
-    return { name: 'clearbox', version: versionOf(program, data), start: () => start(program, data), remove }
+    const first = await start([program], data)
+    try {
+      await addAccounts(program, data)
+    } finally {
+      await first.stop()
+    }
+    return {
+      name: 'clearbox',
+      version: versionOf(program, data),
+      start: () => start([...flags, program], data),
+      remove,
+    }
   } catch (error) {
     remove()
     throw error
@@ -66,26 +80,8 @@ function versionOf(program: string, data: string): string {
   return result.stdout.trim().replace(/^clearbox\s+/i, '')
 }
 
-/** Into the store itself, as the command line does it, but all with one start. */
-async function addAccounts(program: string, data: string): Promise<void> {
-  const broker = await start(program, data)
-  try {
-    const config = { dataDir: data, database: { url: null, binDir: null } }
-    const store = await openStore({ config, logger: createLogger('warn'), purpose: 'tool' })
-    try {
-      for (const { username, password } of [...logins, ...chatLogins]) {
-        const verifiers = await makeVerifiers(password)
-        await store.accounts.create({ name: username, role: 'user', plainTopics: 'all', verifiers })
-      }
-    } finally {
-      await store.close()
-    }
-  } finally {
-    await broker.stop()
-  }
-}
-
-async function start(program: string, data: string): Promise<RunningBroker> {
+/** `command` are Node's arguments: the program, and flags before it. */
+async function start(command: readonly string[], data: string): Promise<RunningBroker> {
   const ports = { mqtt: await freePort(), xmpp: await freePort(), http: await freePort() }
   const env = {
     ...environment(data),
@@ -93,7 +89,7 @@ async function start(program: string, data: string): Promise<RunningBroker> {
     CLEARBOX_XMPP_PORT: String(ports.xmpp),
     CLEARBOX_HTTP_PORT: String(ports.http),
   }
-  const broker = await startProcess(process.execPath, [program, 'start'], env)
+  const broker = await startProcess(process.execPath, [...command, 'start'], env)
   await untilReady(broker, () => isReady(ports.http))
   return running(broker, ports, postmasterPid(data))
 }

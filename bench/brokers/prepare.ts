@@ -1,12 +1,12 @@
-// How each broker is made ready; null as the program of ClearBox: the one of this folder.
+// How each broker is made ready.
 import { prepareAedes } from './aedes.ts'
 import type { BrokerUnderTest } from './broker.ts'
 import type { BrokerName } from './broker-name.ts'
-import { prepareClearbox } from './clearbox.ts'
+import { type ClearboxOptions, prepareClearbox } from './clearbox.ts'
 import { prepareMosquitto } from './mosquitto.ts'
 import { prepareProsody } from './prosody.ts'
 
-type Prepare = (clearboxProgram: string | null) => BrokerUnderTest | Promise<BrokerUnderTest>
+type Prepare = (options: ClearboxOptions) => BrokerUnderTest | Promise<BrokerUnderTest>
 
 export const prepareBroker: Readonly<Record<BrokerName, Prepare>> = {
   clearbox: prepareClearbox,
