@@ -1,5 +1,5 @@
 // MQTT 5 §6: MQTT over WebSocket.
-import { connectAsync } from 'mqtt'
+import { connect, connectAsync } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { defaultLimits } from '../../broker/limits.ts'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
@@ -56,6 +56,41 @@ describe('MQTT.js', () => {
     await sender.publishAsync(`u/${bob.name}/in`, 'hi', { qos: 1 })
     await expect.poll(() => texts).toEqual([`${alice.name}: hi`])
     await Promise.all([sender.endAsync(), receiver.endAsync()])
+  })
+})
+
+describe.each([4, 5] as const)('a persistent session over wss at level %i', (level) => {
+  it('gets what came for it while it was away: a plain topic and the chat, each once and in order', async () => {
+    const { name, password } = await broker.account('away')
+    const options = {
+      username: name,
+      password,
+      clientId: `${name}-page`,
+      clean: false,
+      protocolVersion: level,
+      rejectUnauthorized: false,
+      ...(level === 5 && { properties: { sessionExpiryInterval: 600 } }),
+    }
+    const topic = `ws/away/${name}`
+    const first = await connectAsync(wss(), options)
+    await first.subscribeAsync([topic, `u/${name}/text`], { qos: 1 })
+    await first.endAsync()
+
+    const { name: username, password: pass } = await broker.account('sensor')
+    const sender = await connectAsync(ws(), { username, password: pass })
+    for (const text of ['one', 'two']) {
+      await sender.publishAsync(topic, text, { qos: 1 })
+      await sender.publishAsync(`u/${name}/in`, text, { qos: 1 })
+    }
+    const second = connect(wss(), options)
+    const texts: string[] = []
+    second.on('message', (of, payload) => texts.push(`${of === topic ? '' : 'chat '}${payload}`))
+    const present = await new Promise((resolve) => second.once('connect', (connack) => resolve(connack.sessionPresent)))
+    expect(present).toBe(true)
+    await expect.poll(() => texts.filter((text) => !text.startsWith('chat'))).toEqual(['one', 'two'])
+    const lines = [`chat ${username}: one`, `chat ${username}: two`]
+    await expect.poll(() => texts.filter((text) => text.startsWith('chat'))).toEqual(lines)
+    await Promise.all([sender.endAsync(), second.endAsync()])
   })
 })
 
