@@ -7,6 +7,7 @@ import type { Config } from '../broker/config.ts'
 import type { Presence } from '../broker/contacts.ts'
 import { BrokerError } from '../broker/errors.ts'
 import type { Events } from '../broker/happening.ts'
+import type { Limits } from '../broker/limits.ts'
 import type { Listeners } from '../broker/listener.ts'
 import type { Logger } from '../broker/log.ts'
 import type { Metrics } from '../broker/metrics.ts'
@@ -31,6 +32,7 @@ import { createUpgrades, type Upgrade } from './upgrade.ts'
 
 export type HttpDeps = Readonly<{
   config: Pick<Config, 'domain' | 'http' | 'tls'>
+  limits: Pick<Limits, 'loginMs'>
   listeners: Listeners
   /** What is spoken over WebSocket. */
   upgrades: readonly Upgrade[]
@@ -63,6 +65,7 @@ export function createHttp(deps: HttpDeps): Adapter {
   const servers = createServers({
     config: config.http,
     listeners: deps.listeners,
+    limits: deps.limits,
     onRequest: (request, response) => app.routing(request, response),
     onMetricsRequest: answerMetrics(deps.metrics.registry),
     upgrades: {

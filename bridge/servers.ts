@@ -2,22 +2,24 @@
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Config } from '../broker/config.ts'
+import type { Limits } from '../broker/limits.ts'
 import type { Listener, Listeners } from '../broker/listener.ts'
 import { answerBrokenRequest } from './broken-request.ts'
 
-const serverOptions: ServerOptions = {
+const optionsFor = ({ loginMs }: Deps['limits']): ServerOptions => ({
   maxHeaderSize: 16 * 1024,
-  headersTimeout: 15_000,
-  requestTimeout: 30_000,
+  headersTimeout: loginMs / 2,
+  requestTimeout: loginMs,
+  connectionsCheckingInterval: 1000,
   keepAliveTimeout: 65_000,
   noDelay: true,
-}
-const handshakeTimeoutMs = 30_000
+})
 const stopDeadlineMs = 5000
 
 type Deps = Readonly<{
   config: Pick<Config['http'], 'port' | 'tlsPort' | 'metricsPort'>
   listeners: Listeners
+  limits: Pick<Limits, 'loginMs'>
   onRequest: RequestListener
   /** Of the server that has /metrics alone. */
   onMetricsRequest: RequestListener
@@ -31,7 +33,9 @@ export interface Servers {
   close(): Promise<void>
 }
 
-export function createServers({ config, listeners, onRequest, onMetricsRequest, upgrades }: Deps): Servers {
+export function createServers(deps: Deps): Servers {
+  const { config, listeners, limits, onRequest, onMetricsRequest, upgrades } = deps
+  const serverOptions = optionsFor(limits)
   const servers: Server[] = []
   const open: Listener[] = []
   const running = createRunning()
@@ -67,7 +71,7 @@ export function createServers({ config, listeners, onRequest, onMetricsRequest, 
             const options = {
               ...serverOptions,
               ...secure,
-              handshakeTimeout: handshakeTimeoutMs,
+              handshakeTimeout: limits.loginMs,
               ALPNProtocols: ['http/1.1'],
             }
             return withUpgrades(createTlsServer(options, onRequest))

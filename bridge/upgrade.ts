@@ -20,6 +20,7 @@ export type Upgrade = Readonly<{
   onSocket(socket: Duplex, peer: Peer): void
 }>
 
+const maxPieces = 4096
 const keepAliveMs = 60_000
 const closeTimeoutMs = 5000
 
@@ -66,6 +67,9 @@ function createServer({ subprotocol, maxMessageBytes }: Upgrade): WebSocketServe
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
+    // Pieces that wait for the rest of a frame or message cost far more than their bytes.
+    maxFragments: maxPieces,
+    maxBufferedChunks: maxPieces,
     handleProtocols: () => subprotocol,
     // Known to ws 8.23, not yet to its types.
     ...{ closeTimeout: closeTimeoutMs },

@@ -6,6 +6,8 @@ export type Limits = Readonly<{
   /** Unacknowledged QoS 1 messages to a session; the client's Receive Maximum may lower it. */
   sendWindow: number
   maxPacketBytes: number
+  /** A CONNECT: what a stranger may say. */
+  connectBytes: number
   /** Bytes waiting for a commit, per node. */
   waitingBytes: number
   /** Age of the oldest waiting commit at which /ready says no, and at which waiting connections are closed. */
@@ -25,7 +27,7 @@ export type Limits = Readonly<{
   retainedBytes: number
   logReaders: number
   subscriptionsPerSession: number
-  /** Time to send CONNECT, or to log in on an XMPP stream. */
+  /** Time to send CONNECT, to log in on an XMPP stream, to finish a TLS handshake or an HTTP request (its head: half). */
   loginMs: number
   connections: number
 }>
@@ -37,6 +39,7 @@ export const defaultLimits: Limits = Object.freeze({
   receiveMaximum: 64,
   sendWindow: 64,
   maxPacketBytes: MiB,
+  connectBytes: 128 * KiB,
   waitingBytes: 64 * MiB,
   waitingUnreadyMs: 10_000,
   waitingCloseMs: 60_000,

@@ -68,7 +68,7 @@ export class Connection implements Transport {
     this.address = address
     this.host = host
     this.onClose = onClose
-    this.input = new Input(host.limits.maxPacketBytes, (buffer, start) => this.takePacket(buffer, start))
+    this.input = new Input(host.limits.connectBytes, (buffer, start) => this.takePacket(buffer, start))
     this.output = new Output(socket, host, () => this.onDrained())
     socket.on('data', (chunk: Buffer) => this.onData(chunk))
     socket.on('end', () => this.socket.end())
@@ -149,7 +149,9 @@ export class Connection implements Transport {
       if (!this.input.add(chunk)) this.stop()
       else if (!this.hasRoom()) this.stop()
     } catch (fault) {
-      this.fail(fault)
+      // Behind the answer to what came before it.
+      if (this.busy) this.stop()
+      else this.fail(fault)
     }
   }
 
@@ -266,6 +268,7 @@ export class Connection implements Transport {
     session.device ??= this.createDevice(accepted)
     this.device = session.device
     this.maxPacketBytes = accepted.maxPacketBytes
+    this.input.maxPacketBytes = this.host.limits.maxPacketBytes
     this.path = new PublishPath({
       host: this.host,
       principal,

@@ -7,13 +7,12 @@ export type TakePacket = (buffer: Buffer, start: number) => boolean
 const none: Buffer = Buffer.alloc(0)
 
 export class Input {
-  private readonly maxPacketBytes: number
+  /** Of the whole packet; asked anew for each. */
+  maxPacketBytes: number
   private readonly take: TakePacket
-  /** Bytes that are not handled yet: the start of a packet, or what waits while `take` says stop. */
+  /** Bytes that are not handled yet: the start of a packet, or what waits while `take` says stop. May have room behind them. */
   private rest: Buffer = none
-  /** Chunks behind `rest` of one long packet, joined when it is whole. */
-  private parts: Buffer[] = []
-  private partBytes = 0
+  private restBytes = 0
   /** Whole length that `rest` needs before it is worth looking again. */
   private needed = 0
 
@@ -22,50 +21,71 @@ export class Input {
     this.take = take
   }
 
-  /** Handles all whole packets. False: `take` said stop; `add(null)` goes on. @throws Malformed */
+  /**
+   * Handles all whole packets. False: `take` said stop; `add(null)` goes on. @throws Malformed; a header that was refused
+   * is kept, so that `add(null)` asks again.
+   */
   add(chunk: Buffer | null): boolean {
     const buffer = this.join(chunk)
     if (buffer === null) return true
     let offset = 0
     const end = buffer.length
     while (offset < end) {
-      const next = readFrame(buffer, offset, end, this.maxPacketBytes)
+      const next = this.find(buffer, offset)
       if (next === INCOMPLETE) {
         this.needed = frame.bodyEnd > 0 ? frame.bodyEnd - offset : 0
         break
       }
       if (!this.take(buffer, offset)) {
-        this.rest = buffer.subarray(offset)
+        this.keep(buffer.subarray(offset))
         return false
       }
       offset = next
     }
     // A copy, so that a short rest does not hold the socket's whole chunk.
-    if (offset < end) this.rest = Buffer.from(buffer.subarray(offset))
+    if (offset < end) this.keep(Buffer.from(buffer.subarray(offset)))
     return true
   }
 
   /** Keeps what arrives after a stop. */
   hold(chunk: Buffer): void {
-    if (this.rest.length === 0) {
-      this.rest = chunk
-      return
+    if (this.restBytes === 0) this.keep(chunk)
+    else this.append(chunk)
+  }
+
+  private find(buffer: Buffer, offset: number): number {
+    try {
+      return readFrame(buffer, offset, buffer.length, this.maxPacketBytes)
+    } catch (fault) {
+      this.keep(buffer.subarray(offset))
+      throw fault
     }
-    this.parts.push(chunk)
-    this.partBytes += chunk.length
+  }
+
+  private keep(bytes: Buffer): void {
+    this.rest = bytes
+    this.restBytes = bytes.length
+  }
+
+  /** Copied: a packet that comes in a million pieces costs its length, not a million objects. */
+  private append(chunk: Buffer): void {
+    const bytes = this.restBytes + chunk.length
+    if (bytes > this.rest.length) {
+      const wanted = this.needed > bytes ? Math.min(this.needed, 2 * bytes) : 2 * bytes
+      const grown = Buffer.allocUnsafeSlow(wanted)
+      this.rest.copy(grown, 0, 0, this.restBytes)
+      this.rest = grown
+    }
+    chunk.copy(this.rest, this.restBytes)
+    this.restBytes = bytes
   }
 
   private join(chunk: Buffer | null): Buffer | null {
-    if (this.rest.length === 0) return chunk
-    if (chunk !== null) {
-      this.parts.push(chunk)
-      this.partBytes += chunk.length
-    }
-    if (this.rest.length + this.partBytes < this.needed) return null
-    const joined = this.parts.length === 0 ? this.rest : Buffer.concat([this.rest, ...this.parts])
-    this.rest = none
-    this.parts = []
-    this.partBytes = 0
+    if (this.restBytes === 0) return chunk
+    if (chunk !== null) this.append(chunk)
+    if (this.restBytes < this.needed) return null
+    const joined = this.rest.subarray(0, this.restBytes)
+    this.keep(none)
     this.needed = 0
     return joined
   }

@@ -44,15 +44,16 @@ export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
 
   async function start(): Promise<readonly Listening[]> {
     const { port, tlsPort } = config.mqtt
-    const options = { allowHalfOpen: true, noDelay: true }
     open.push(
       await listeners.open({
         name: 'mqtt',
         port,
-        create: () => createServer(options, (socket) => take(socket, socket.remoteAddress ?? '')),
+        create: () =>
+          createServer({ allowHalfOpen: true, noDelay: true }, (socket) => take(socket, socket.remoteAddress ?? '')),
       }),
     )
-    const tlsOptions = { ...options, handshakeTimeout: host.limits.loginMs }
+    // Not half open: who goes during the handshake would be kept until its time is over.
+    const tlsOptions = { noDelay: true, handshakeTimeout: host.limits.loginMs }
     open.push(
       await listeners.openTls({
         name: 'mqtts',

@@ -28,7 +28,8 @@ export type Exit = Readonly<{ code: number | null; signal: NodeJS.Signals | null
 
 export type Server = Readonly<{
   pid: number
-  ports: Readonly<Record<'mqtt' | 'mqtts' | 'xmpp' | 'xmpps' | 'http' | 'https', number>>
+  /** 0: off. */
+  ports: Readonly<Record<'mqtt' | 'mqtts' | 'xmpp' | 'xmpps' | 'http' | 'https' | 'metrics', number>>
   http: string
   dataDir: string
   /** From the call of the program to its line `ready`. */
@@ -73,6 +74,7 @@ async function startOn(dataDir: string, options: ServerOptions, removeFolder: ()
     xmpps: portOf('xmpps'),
     http: portOf('http'),
     https: portOf('https'),
+    metrics: portOf('metrics'),
   }
 
   const server: Server = {

@@ -63,3 +63,30 @@ it('refuses a packet that is too long from its header, before the rest has come 
   const { input } = create([], 100)
   expect(() => input.add(packetOf(200).subarray(0, 3))).toThrow(/too large/)
 })
+
+it('keeps of a packet that comes byte by byte its length, and no object per byte', () => {
+  const { input, taken } = create()
+  const packet = packetOf(900_000)
+  const before = process.memoryUsage()
+  let most = 0
+  for (let at = 0; at < packet.length; at++) {
+    input.add(Buffer.alloc(1, packet[at]))
+    if (at % 100_000 !== 0) continue
+    const { heapUsed, external } = process.memoryUsage()
+    most = Math.max(most, heapUsed + external - before.heapUsed - before.external)
+  }
+  expect(taken[0]?.equals(packet)).toBe(true)
+  expect(most / 2 ** 20).toBeLessThan(64)
+})
+
+describe('a header that is refused', () => {
+  it('is asked for again, and may be welcome then', () => {
+    const { input, taken } = create([], 100)
+    const packet = packetOf(300)
+    expect(() => input.add(packet)).toThrow('too large')
+    expect(() => input.add(null)).toThrow('too large')
+    input.maxPacketBytes = 1000
+    expect(input.add(null)).toBe(true)
+    expect(taken.map((bytes) => bytes.equals(packet))).toEqual([true])
+  })
+})
