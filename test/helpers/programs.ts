@@ -15,6 +15,7 @@ const programs: readonly Program[] = [
   { package: 'chromium', check: 'test -x /usr/bin/chromium' },
   { package: 'curl', check: 'command -v curl' },
   { package: 'util-linux', check: 'command -v setpriv' },
+  { package: 'iproute2', check: 'command -v ip' },
 ]
 
 /** Once before the tests: what is missing is a failure, never a skip. */
