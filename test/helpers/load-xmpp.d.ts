@@ -13,9 +13,13 @@ declare module '@xmpp/client' {
     send(element: XmlElement): Promise<void>
     on(event: 'stanza', listener: (stanza: XmlElement) => void): void
     on(event: 'error', listener: (error: Error) => void): void
+    /** A resource is bound; a resumption is none. */
+    on(event: 'online', listener: () => void): void
     once(event: 'disconnect', listener: () => void): void
     iqCaller: Readonly<{ request(iq: XmlElement, timeoutMs?: number): Promise<XmlElement> }>
-    reconnect: Readonly<{ stop(): void }>
+    reconnect: Readonly<{ stop(): void; reconnect(): Promise<void> }>
+    /** Of `net`, or one with a `socket` of `tls` or a WebSocket below. */
+    socket: Readonly<{ socket?: unknown }>
   }>
 
   export function client(options: {

@@ -1,6 +1,8 @@
 // @xmpp/client, which we did not write: it logs in, sends, receives and reconnects as applications do.
+import { Socket } from 'node:net'
 import { type Client, client, type XmlElement, xml } from '@xmpp/client'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { domain } from './xmpp-client.ts'
@@ -10,6 +12,8 @@ const checked = process.env.NODE_TLS_REJECT_UNAUTHORIZED
 beforeAll(async () => {
   // The certificate is self-signed, and this client has no setting for that.
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+  // It takes the one of the browser, which Node has from 22 on.
+  vi.stubGlobal('WebSocket', WebSocket)
   broker = await startTestBroker()
 })
 afterAll(async () => {
@@ -18,12 +22,20 @@ afterAll(async () => {
   else process.env.NODE_TLS_REJECT_UNAUTHORIZED = checked
 })
 
+const services = () => ({
+  tcp: `xmpp://127.0.0.1:${broker.xmppPort}`,
+  xmpps: `xmpps://127.0.0.1:${broker.xmppsPort}`,
+  ws: `ws://127.0.0.1:${broker.httpPort}/xmpp-websocket`,
+  wss: `wss://127.0.0.1:${broker.httpsPort}/xmpp-websocket`,
+})
+
 type Connected = Readonly<{ xmpp: Client; address: string; stanzas: XmlElement[] }>
 
-async function connected(account: Readonly<{ name: string; password: string }>, resource: string): Promise<Connected> {
+type Account = Readonly<{ name: string; password: string }>
+
+async function connected(account: Account, resource: string, service = services().tcp): Promise<Connected> {
   const { name: username, password } = account
-  const service = `xmpp://127.0.0.1:${broker.xmppPort}`
-  const xmpp = client({ service, domain, username, password, resource })
+  const xmpp = client({ service, domain, username, password, resource, timeout: 10_000 })
   const stanzas: XmlElement[] = []
   xmpp.reconnect.stop()
   xmpp.on('error', () => {})
@@ -32,6 +44,14 @@ async function connected(account: Readonly<{ name: string; password: string }>, 
   await xmpp.send(xml('presence'))
   await eventually(() => stanzas.some((stanza) => stanza.name === 'presence'))
   return { xmpp, address, stanzas }
+}
+
+/** As a network does that is gone: without a goodbye. */
+function tear({ socket }: Client): void {
+  const { socket: below = socket } = socket
+  if (below instanceof WebSocket) below.terminate()
+  else if (below instanceof Socket) below.destroy()
+  else throw new Error('no socket to tear')
 }
 
 function textsOf(stanzas: readonly XmlElement[]): readonly (string | null)[] {
@@ -68,4 +88,26 @@ describe('@xmpp/client', () => {
     expect((await ask('urn:xmpp:ping', 'ping', domain)).attrs.type).toBe('result')
     await xmpp.stop()
   })
+
+  it.each(['tcp', 'xmpps', 'ws', 'wss'] as const)(
+    'resumes over %s what was torn while messages came, and misses nothing (XEP-0198)',
+    async (kind) => {
+      const [alice, bob] = [await broker.account('alice'), await broker.account('bob')]
+      const [phone, desk] = [await connected(alice, 'phone', services()[kind]), await connected(bob, 'desk')]
+      let binds = 0
+      phone.xmpp.on('online', () => binds++)
+      const texts = Array.from({ length: 40 }, (_, n) => `${n}`)
+      for (const text of texts) {
+        await desk.xmpp.send(xml('message', { to: phone.address, type: 'chat' }, xml('body', {}, text)))
+        if (text === '10') {
+          await eventually(() => textsOf(phone.stanzas).includes('5'))
+          tear(phone.xmpp)
+        }
+      }
+      await phone.xmpp.reconnect.reconnect()
+      await expect.poll(() => textsOf(phone.stanzas), { timeout: 10_000 }).toEqual(texts)
+      expect(binds).toBe(0)
+      await Promise.all([phone.xmpp.stop(), desk.xmpp.stop()])
+    },
+  )
 })
