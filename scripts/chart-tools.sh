@@ -7,10 +7,10 @@ tools=${CHART_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/clearbox-chart-tools}
 
 if [ ! -x "$tools/bin/helm" ] || [ ! -x "$tools/bin/kubeconform" ] || [ ! -e "$tools/kubernetes/service-v1.json" ]; then
   PATH=$PATH:/usr/local/go/bin
-  version=$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+  found=$(go env GOVERSION 2>/dev/null || echo none)
+  version=$(sed -n 's/^go1\.\([0-9]*\).*/\1/p' <<<"$found")
   if [ "${version:-0}" -lt 26 ]; then
-    echo "The chart's tests need helm, and building helm needs Go 1.26 or newer (found: $(go version 2>/dev/null || echo none))." >&2
-    echo "Put helm and kubeconform into $tools/bin, or install Go." >&2
+    echo "The chart's tests need helm and kubeconform, and building them needs Go 1.26 or newer (found: $found)." >&2
     exit 1
   fi
   mkdir -p "$tools/bin"

@@ -1,7 +1,8 @@
 // The real helm, and kubeconform, on the repository's chart.
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
 import { parseAllDocuments } from 'yaml'
 import { root } from './process.ts'
 
@@ -25,10 +26,17 @@ export const valuesOf = (name: string) => ['--values', join(chart, `ci/${name}-v
 const tools =
   process.env.CHART_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'clearbox-chart-tools')
 
-/** In which `helm` is found. */
-export const environment = { ...process.env, PATH: [join(tools, 'bin'), process.env.PATH].join(delimiter) }
+const environment = { ...process.env, PATH: [join(tools, 'bin'), process.env.PATH].join(delimiter) }
 
 export const helm = (...args: readonly string[]): Ended => run('helm', args)
+
+/** What helm writes, while this process answers as its cluster. @throws Error with what helm said */
+export async function helmBeside(...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('helm', args, { env: environment }).catch((fault: unknown) => {
+    throw (fault as NodeJS.ErrnoException).code === 'ENOENT' ? missing('helm', fault) : fault
+  })
+  return stdout
+}
 
 /** What helm would give to the cluster. @throws Error with what helm said */
 export function renderText(...args: readonly string[]): string {
@@ -53,6 +61,10 @@ export function kubeconform(manifests: string): Ended {
 
 function run(program: string, args: readonly string[], input = ''): Ended {
   const { error, status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', env: environment, input })
-  if (error) throw new Error(`${program} is missing: run scripts/chart-tools.sh`, { cause: error })
+  if (error) throw missing(program, error)
   return { code: status, output: stdout + stderr }
+}
+
+function missing(program: string, cause: unknown): Error {
+  return new Error(`${program} is missing: run scripts/chart-tools.sh`, { cause })
 }

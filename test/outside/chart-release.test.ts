@@ -1,14 +1,12 @@
 // What helm asks of the cluster, and what it tells people: a few answers of the API of Kubernetes stand for the cluster.
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { expect, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
-import { chart, environment, type Manifest, render, valuesOf } from '../helpers/helm.ts'
+import { chart, helmBeside, type Manifest, render, valuesOf } from '../helpers/helm.ts'
 import { scratchFolder } from '../helpers/scratch-folder.ts'
 
 /** An API server that knows one Secret. */
@@ -33,8 +31,7 @@ async function startApi(secret: Readonly<{ name: string; data: Readonly<Record<s
 async function upgradedSecret(api: string, ...more: readonly string[]): Promise<Manifest> {
   const target = ['--dry-run=server', '--kube-apiserver', api, '--namespace', 'talk']
   const args = ['template', 'chat', chart, ...target, '--show-only', 'templates/secret.yaml', ...more]
-  const { stdout } = await promisify(execFile)('helm', args, { env: environment })
-  return parse(stdout) as Manifest
+  return parse(await helmBeside(...args)) as Manifest
 }
 
 it('an upgrade keeps the password of admin that the first install made', async () => {
@@ -62,8 +59,7 @@ async function notesOf(...values: readonly string[]): Promise<string> {
   await writeFile(join(templates, '_notes.tpl'), `{{- define "notes" }}${notes}{{- end }}`)
   await writeFile(join(templates, 'notes.yaml'), 'notes: {{ include "notes" . | toJson }}')
   const args = ['template', 'chat', copied, '--namespace', 'talk', '--show-only', 'templates/notes.yaml', ...values]
-  const { stdout } = await promisify(execFile)('helm', args, { env: environment })
-  return (parse(stdout) as { notes: string }).notes
+  return (parse(await helmBeside(...args)) as { notes: string }).notes
 }
 
 it.each([
