@@ -15,6 +15,10 @@ export class QueueCursor {
   readAgain = false
   /** Positions up to here may have been sent by an earlier run of the broker: they go out with DUP. */
   dupUpTo = 0
+  /** What an earlier run of the broker had in flight: position → packet id. */
+  former: ReadonlyMap<number, number> = new Map()
+  /** Its cursor: positions up to there that were not in flight are acknowledged. */
+  formerCursor = 0
   private readonly outstanding = new Set<number>()
 
   /** All positions up to here are acknowledged. */
@@ -26,6 +30,21 @@ export class QueueCursor {
   /** Positions up to here may have been sent. */
   get sent(): number {
     return Math.max(this.cursor, this.dupUpTo)
+  }
+
+  /** Positions up to here that are not in flight are acknowledged. */
+  get knownUpTo(): number {
+    return Math.max(this.cursor, this.formerCursor)
+  }
+
+  /** What an earlier run had in flight and this one has not sent again. */
+  get formerAhead(): readonly (readonly [position: number, packetId: number])[] {
+    return [...this.former].filter(([position]) => position > this.cursor)
+  }
+
+  /** It was acknowledged in an earlier run, behind others that were not. */
+  isAcknowledged(position: number): boolean {
+    return position <= this.formerCursor && !this.former.has(position)
   }
 
   grow(position: number, bytes: number): void {
@@ -43,7 +62,7 @@ export class QueueCursor {
     this.settle()
   }
 
-  /** A message that is not worth sending any more. */
+  /** A message that is not to be sent any more. */
   skip(position: number, bytes: number): void {
     this.cursor = position
     this.count(-1, -bytes)

@@ -49,7 +49,8 @@ export function createQueueReader({ queues, logger }: QueueReaderDeps): ReadOn {
 function give(session: Session, queue: QueueCursor, row: Queued): boolean {
   // Dropped from a full queue while it was being read.
   if (row.position <= queue.cursor) return true
-  if (row.expiresAt !== null && row.expiresAt <= Date.now()) {
+  const hasExpired = row.expiresAt !== null && row.expiresAt <= Date.now()
+  if (hasExpired || queue.isAcknowledged(row.position)) {
     queue.skip(row.position, row.payload.length)
     session.dirty = true
     return true

@@ -41,6 +41,8 @@ export interface StreamState {
   close(): void
   /** There is room again. */
   resume(): void
+  /** Entries of the log up to this seq may have been sent. */
+  readonly sent: number
   /** Acknowledged up to this seq, by filter. */
   positions(): ReadonlyMap<string, number>
 }
@@ -112,6 +114,7 @@ export class Session implements Recipient, Origin {
   private readonly deps: SessionDeps
   private lazyWindow: SendWindow | null = null
   private windowLimit: number
+  private packetIdBase = 0
   /** Somebody waits for room. */
   private wanting = false
 
@@ -128,12 +131,22 @@ export class Session implements Recipient, Origin {
     this.backlog = new Backlog(deps.limits.cleanQueueMessages, deps.limits.cleanQueueBytes)
   }
 
+  /** Of its queue; the store had what an earlier run of the broker knew. */
+  get repeatsUpTo(): number {
+    return this.queue === null ? 0 : this.queue.dupUpTo
+  }
+
+  /** What of its queue is in flight, in the order of sending. */
+  get inFlight(): readonly (readonly [position: number, packetId: number])[] {
+    return [...(this.lazyWindow?.inFlightOf(this) ?? []), ...(this.queue?.formerAhead ?? [])]
+  }
+
   get persistent(): boolean {
     return this.queue !== null
   }
 
   private get window(): SendWindow {
-    this.lazyWindow ??= new SendWindow(this.deps.limits.sendWindow)
+    this.lazyWindow ??= new SendWindow(this.deps.limits.sendWindow, this.packetIdBase)
     this.lazyWindow.limit = this.windowLimit
     return this.lazyWindow
   }
@@ -147,6 +160,18 @@ export class Session implements Recipient, Origin {
     if (this.queue !== null) this.queue.behind = this.queue.tail > this.queue.cursor
     this.wanting = true
     this.advance()
+  }
+
+  /** Packet ids from now on are none that its client may know from an earlier run of the broker. */
+  renewPacketIds(): void {
+    const { sendWindow } = this.deps.limits
+    const ranges = Math.floor(0xffff / sendWindow)
+    const former = [...(this.queue?.former.values() ?? [])]
+    const isTaken = (base: number) => former.some((id) => id > base && id <= base + sendWindow)
+    // Each connection raised the epoch, so it differs from run to run.
+    let range = this.epoch % ranges
+    while (isTaken(range * sendWindow)) range = (range + 1) % ranges
+    this.packetIdBase = range * sendWindow
   }
 
   detach(): void {
@@ -166,14 +191,17 @@ export class Session implements Recipient, Origin {
     else this.deliverClean(publication, target, retain)
   }
 
-  /** Sends a message that has its own origin (a stream, a retained message). False: no room; `onRoom` follows. */
-  offer(entry: InFlight, qos: 0 | 1): boolean {
+  /**
+   * Sends a message that has its own origin (a stream, a retained message). False: no room; `onRoom` follows.
+   * `formerId`: the packet id that it had in an earlier run of the broker; 0: none.
+   */
+  offer(entry: InFlight, qos: 0 | 1, formerId = 0): boolean {
     if (this.transport === null) return false
     if (!this.transport.hasRoom() || (qos === 1 && this.window.isFull)) {
       this.wanting = true
       return false
     }
-    if (qos === 1) this.sendEntry(entry, this.window.take(entry), false)
+    if (qos === 1) this.sendEntry(entry, this.takePacketId(entry, formerId), false)
     else
       this.transport.send(entry.publication, {
         qos: 0,
@@ -213,7 +241,8 @@ export class Session implements Recipient, Origin {
 
   /** A message of the queue. False: no room; it is read again later. */
   takeQueued(queue: QueueCursor, publication: Publication, out: QueuedOut, position: number): boolean {
-    const sent = this.offer({ publication, ...out, origin: this, place: position }, 1)
+    const entry = { publication, ...out, origin: this, place: position }
+    const sent = this.offer(entry, 1, queue.former.get(position))
     if (sent) queue.send(position)
     return sent
   }
@@ -287,8 +316,14 @@ export class Session implements Recipient, Origin {
     }
   }
 
+  private takePacketId(entry: InFlight, formerId: number): number {
+    if (formerId === 0) return this.window.take(entry)
+    this.window.takeFormer(entry, formerId)
+    return formerId
+  }
+
   private sendEntry(entry: InFlight, packetId: number, again: boolean): void {
-    const dup = again || (entry.origin === this && this.queue !== null && entry.place <= this.queue.dupUpTo)
+    const dup = again || (entry.place > 0 && entry.place <= entry.origin.repeatsUpTo) // [MQTT-3.3.1-1]
     this.transport?.send(entry.publication, {
       qos: 1,
       retain: entry.retain,

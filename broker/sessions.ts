@@ -28,8 +28,8 @@ export type SessionsDeps = Readonly<{
   limits: Limits
   counters: Counters
   logger: Logger
-  /** Gives a session that is read from the store its streams back. */
-  restoreStreams: (session: Session, subscriptions: readonly StoredSubscription[]) => void
+  /** Gives a session that is read from the store its streams back; what they may have sent goes up to the seq `sent`. */
+  restoreStreams: (session: Session, subscriptions: readonly StoredSubscription[], sent: number) => void
   /** Tells the account that its queue overflowed. */
   onOverflow: (session: Session, dropped: number) => void
 }>
@@ -106,6 +106,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   function restore(stored: StoredSession): void {
     const session = new Session(deps, stored)
     if (session.queue !== null) restoreQueue(session.queue, stored)
+    session.renewPacketIds()
     session.disconnectedAt = stored.disconnectedAt ?? Date.now()
     session.dirty = stored.disconnectedAt === null
     session.will = stored.will
@@ -114,7 +115,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     for (const subscription of stored.subscriptions)
       if (subscription.position === null) addSubscription(session, subscription)
     const streams = stored.subscriptions.filter(({ position }) => position !== null)
-    if (streams.length > 0) deps.restoreStreams(session, streams)
+    if (streams.length > 0) deps.restoreStreams(session, streams, stored.streamSent)
     register(session)
   }
 
@@ -291,9 +292,12 @@ function restoreQueue(queue: QueueCursor, stored: StoredSession): void {
   queue.behind = queue.tail > queue.cursor
   // It was online at an unclean stop: all that it had may have been sent.
   queue.dupUpTo = stored.disconnectedAt === null ? queue.tail : stored.sent
+  queue.former = new Map(stored.inFlight)
+  queue.formerCursor = stored.cursor
 }
 
-function toState({ id, epoch, queue, expiryInterval, disconnectedAt, streams }: Session): SessionState {
-  const { head = 0, sent = 0 } = queue ?? {}
-  return { id, epoch, head, sent, expiryInterval, disconnectedAt, positions: streams?.positions() ?? new Map() }
+function toState({ id, epoch, queue, inFlight, expiryInterval, disconnectedAt, streams }: Session): SessionState {
+  const { head = 0, sent = 0, knownUpTo: cursor = 0 } = queue ?? {}
+  const [positions, streamSent] = [streams?.positions() ?? new Map<string, number>(), streams?.sent ?? 0]
+  return { id, epoch, head, sent, cursor, inFlight, streamSent, expiryInterval, disconnectedAt, positions }
 }

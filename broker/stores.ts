@@ -154,6 +154,12 @@ export type StoredSession = Readonly<{
   head: number
   /** Positions up to here may have been sent. */
   sent: number
+  /** Positions up to here that are not in flight are acknowledged. */
+  cursor: number
+  /** In the order of sending. */
+  inFlight: readonly InFlightPosition[]
+  /** Entries of the account's log up to this seq may have been sent. */
+  streamSent: number
   /** References behind the head, and their payload bytes. */
   queued: number
   queuedBytes: number
@@ -163,6 +169,9 @@ export type StoredSession = Readonly<{
   will: StoredWill | null
   subscriptions: readonly StoredSubscription[]
 }>
+
+/** A queue position that was sent and is not acknowledged. */
+export type InFlightPosition = readonly [position: number, packetId: number]
 
 /** Persistent sessions of MQTT (expiry > 0). `epoch` fences: a write with an older epoch changes nothing and answers false. */
 export interface SessionStore {
@@ -192,6 +201,9 @@ export type SessionState = Readonly<{
   epoch: number
   head: number
   sent: number
+  cursor: number
+  inFlight: readonly InFlightPosition[]
+  streamSent: number
   expiryInterval: number
   disconnectedAt: number | null
   positions: ReadonlyMap<string, number>

@@ -20,7 +20,7 @@ export type Wills = Readonly<{
   sendWhenDue(session: Session): void
   /** The session ends. False: it could not be sent, and must stay in the store. */
   end(session: Session): Promise<boolean>
-  /** Removes from the store what was sent or taken back. */
+  /** Removes from the store what was sent or taken back and is still there. */
   save(): Promise<void>
   /** Resolves when all that are on their way are settled. */
   drained(): Promise<void>
@@ -50,8 +50,15 @@ export function createWills({ store, publisher, logger }: WillsDeps): Wills {
       oweAgain(session, will)
       return false
     }
-    settled.add(id, epoch)
+    settle(id, epoch)
     return true
+  }
+
+  /** At once: after a `kill -9` what the store still has is sent. */
+  function settle(id: number, epoch: number): void {
+    if (id === 0) return
+    settled.add(id, epoch)
+    settled.save().catch((fault: unknown) => logger.warn({ err: fault }, 'a settled Will stays in the store for now'))
   }
 
   /** Unless the client has come back meanwhile. */
@@ -80,9 +87,7 @@ export function createWills({ store, publisher, logger }: WillsDeps): Wills {
       const { will, id, epoch } = session
       session.will = null
       if (will === null) return
-      settled.add(id, epoch)
-      // At once: after a `kill -9` a Will that the store still has is sent.
-      settled.save().catch((fault: unknown) => logger.warn({ err: fault }, 'a Will that was taken back stays for now'))
+      settle(id, epoch)
     },
     sendWhenDue(session) {
       if (session.owner !== null || session.willDueAt === null || session.willDueAt > Date.now()) return
@@ -122,7 +127,7 @@ function createSettled(store: WillsDeps['store']) {
 
   return {
     add(id: number, epoch: number): void {
-      if (id > 0) waiting.set(id, epoch)
+      waiting.set(id, epoch)
     },
     save(): Promise<void> {
       saving ??= removeAll().finally(() => {

@@ -91,11 +91,12 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     limits,
     counters,
     logger,
-    restoreStreams: (session, stored) =>
+    restoreStreams: (session, stored, sent) =>
       restoreStreams(stored, (filter) => classifyFilter(filter, session.accountName, config.domain), {
         session,
         followers,
         presence: presenceStreams.of(session),
+        repeatsUpTo: sent,
       }),
     onOverflow: ({ account, clientId }, dropped) =>
       followers.notice(account, {

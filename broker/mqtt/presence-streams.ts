@@ -161,7 +161,7 @@ export class SessionPresence {
 }
 
 /** QoS 0. */
-const unacknowledged = { acknowledged: () => undefined }
+const unacknowledged = { repeatsUpTo: 0, acknowledged: () => undefined }
 
 function isFor(of: string | null, from: Party, account: number): boolean {
   return of === null ? from.id !== account : of === from.name

@@ -9,7 +9,7 @@ import { looseTopic } from '../topic-table.ts'
 type Replayed = Readonly<{ filter: string; messages: IterableIterator<Retained>; options: SubscriptionOptions }>
 
 /** A retained message has no place in a queue: its acknowledgement only frees the window. */
-const nowhere: Origin = { acknowledged: () => undefined }
+const nowhere: Origin = { repeatsUpTo: 0, acknowledged: () => undefined }
 
 export class Replay {
   private readonly session: Session

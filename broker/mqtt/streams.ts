@@ -12,7 +12,13 @@ import { encodeProperties } from './codec/properties.ts'
 import type { SessionPresence } from './presence-streams.ts'
 
 type Filter = Readonly<{ views: readonly View[]; options: SubscriptionOptions }>
-type Following = Readonly<{ session: Session; followers: Followers; presence: SessionPresence }>
+type Following = Readonly<{
+  session: Session
+  followers: Followers
+  presence: SessionPresence
+  /** Entries up to this seq may have been sent by an earlier run of the broker. */
+  repeatsUpTo: number
+}>
 const envelopeType = 'application/vnd.clearbox+json; v=1'
 const noIds: readonly number[] = []
 
@@ -24,8 +30,10 @@ export class SessionStreams implements StreamState {
   private readonly streams = new Map<View, Stream>()
   /** Of the account's contacts; not from the log. */
   readonly presence: SessionPresence
+  private readonly repeatsUpTo: number
 
-  constructor({ session, followers, presence }: Following) {
+  constructor({ session, followers, presence, repeatsUpTo }: Following) {
+    this.repeatsUpTo = repeatsUpTo
     this.session = session
     this.followers = followers
     this.presence = presence
@@ -39,6 +47,10 @@ export class SessionStreams implements StreamState {
     return this.streams.has(view)
   }
 
+  get sent(): number {
+    return Math.max(this.repeatsUpTo, ...[...this.streams.values()].map((stream) => stream.sent))
+  }
+
   get count(): number {
     return this.filters.size + this.presence.count
   }
@@ -49,7 +61,7 @@ export class SessionStreams implements StreamState {
     for (const view of views) {
       const stream = this.streams.get(view)
       if (stream) stream.startBehind(position)
-      else this.streams.set(view, new Stream(this.session, view, position, this.followers))
+      else this.streams.set(view, this.createStream(view, position))
     }
     this.settleOptions()
   }
@@ -92,6 +104,10 @@ export class SessionStreams implements StreamState {
     return positions
   }
 
+  private createStream(view: View, start: number): Stream {
+    return new Stream({ session: this.session, followers: this.followers, view, start, repeatsUpTo: this.repeatsUpTo })
+  }
+
   /** Overlapping filters deliver once: the best QoS, all identifiers. */
   private settleOptions(): void {
     for (const [view, stream] of this.streams) {
@@ -119,10 +135,13 @@ export function restoreStreams(
   following.session.streams = streams
 }
 
+type StreamOptions = Pick<Following, 'session' | 'followers' | 'repeatsUpTo'> & Readonly<{ view: View; start: number }>
+
 /** One view of the owner's log for one session. */
 class Stream implements FollowingSession, Origin {
   qos: 0 | 1 = 0
   subscriptionIds: readonly number[] = noIds
+  readonly repeatsUpTo: number
   private readonly session: Session
   private readonly view: View
   private readonly topic: Topic
@@ -131,7 +150,8 @@ class Stream implements FollowingSession, Origin {
   private follower: Follower | null = null
   private start: number
 
-  constructor(session: Session, view: View, start: number, followers: Followers) {
+  constructor({ session, view, start, followers, repeatsUpTo }: StreamOptions) {
+    this.repeatsUpTo = repeatsUpTo
     this.session = session
     this.view = view
     this.topic = looseTopic(streamTopic(session.accountName, view))
@@ -144,6 +164,11 @@ class Stream implements FollowingSession, Origin {
     if (this.view === 'err') return -1
     const [first] = this.outstanding
     return first === undefined ? (this.follower?.cursor ?? this.start) : first - 1
+  }
+
+  /** Entries up to here may have been sent. */
+  get sent(): number {
+    return this.view === 'err' ? 0 : (this.follower?.cursor ?? this.start)
   }
 
   /** Of several stored positions the highest is right: each was acknowledged. */

@@ -116,7 +116,7 @@ function open(
 
 function streamsOf({ followers, presenceStreams }: Host, session: Accepted['session']): SessionStreams {
   if (session.streams instanceof SessionStreams) return session.streams
-  const streams = new SessionStreams({ session, followers, presence: presenceStreams.of(session) })
+  const streams = new SessionStreams({ session, followers, presence: presenceStreams.of(session), repeatsUpTo: 0 })
   session.streams = streams
   return streams
 }

@@ -1,5 +1,6 @@
 // Persistent sessions of MQTT and their subscriptions. Writes carry the epoch: an owner that was taken over changes nothing.
 import type {
+  InFlightPosition,
   SessionOpening,
   SessionState,
   SessionStore,
@@ -14,8 +15,9 @@ const ALL: Statement = {
   name: 'sessions-all',
   text: `SELECT s.id, s.epoch, s.account, coalesce(a.name, '') AS account_name, s.client_id, s.expiry_interval,
     floor(extract(epoch FROM s.disconnected_at) * 1000)::bigint AS disconnected_at, s.head, s.sent,
+    s.cursor, s.in_flight, CASE WHEN s.disconnected_at IS NULL THEN greatest(s.stream_sent, o.seq) ELSE s.stream_sent END AS stream_sent,
     coalesce(q.queued, 0) AS queued, coalesce(q.bytes, 0)::bigint AS bytes, coalesce(q.tail, 0) AS tail
-  FROM sessions AS s LEFT JOIN accounts AS a ON a.id = s.account
+  FROM sessions AS s LEFT JOIN accounts AS a ON a.id = s.account LEFT JOIN owners AS o ON o.id = s.account
   LEFT JOIN (
     SELECT r.session, count(*) AS queued, sum(octet_length(b.payload)) AS bytes, max(r.position) AS tail
     FROM queue_references AS r JOIN sessions AS s ON s.id = r.session JOIN queue_bodies AS b ON b.position = r.position
@@ -63,29 +65,44 @@ const UNSUBSCRIBE: Statement = {
   SELECT id FROM s`,
 }
 
-/** Locks the sessions that are still ours, in order of id; heads and positions never go back. */
+/**
+ * Locks the sessions that are still ours, in order of id; heads and positions never go back. Arrays of arrays must be
+ * square in SQL, so what is in flight travels as text.
+ */
 const SAVE: Statement = {
   name: 'sessions-save',
   text: `WITH
   v AS MATERIALIZED (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-      AS v(id, epoch, head, sent, expiry_interval, disconnected_at)),
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                         $10::bigint[], $11::text[], $12::bigint[])
+      AS v(id, epoch, head, sent, expiry_interval, disconnected_at, cursor, in_flight, stream_sent)),
   s AS MATERIALIZED (
     SELECT s.id FROM sessions AS s JOIN v ON v.id = s.id AND v.epoch = s.epoch ORDER BY s.id FOR NO KEY UPDATE OF s),
   p AS (
     UPDATE subscriptions AS u SET position = w.position
     FROM s JOIN unnest($7::bigint[], $8::text[], $9::bigint[]) AS w(session, filter, position) ON w.session = s.id
     WHERE u.session = s.id AND text_key(u.filter) = text_key(w.filter) AND u.position < w.position)
-  UPDATE sessions AS w SET head = greatest(w.head, v.head), sent = greatest(w.sent, v.sent), expiry_interval = v.expiry_interval,
-    disconnected_at = to_timestamp(v.disconnected_at / 1000.0)
+  UPDATE sessions AS w SET head = greatest(w.head, v.head), sent = greatest(w.sent, v.sent),
+    stream_sent = greatest(w.stream_sent, v.stream_sent), cursor = v.cursor, in_flight = v.in_flight::bigint[],
+    expiry_interval = v.expiry_interval, disconnected_at = to_timestamp(v.disconnected_at / 1000.0)
   FROM s JOIN v ON v.id = s.id WHERE w.id = s.id`,
 }
 
 type SessionRow = Omit<
   StoredSession,
-  'accountName' | 'clientId' | 'expiryInterval' | 'disconnectedAt' | 'queuedBytes' | 'will' | 'subscriptions'
+  | 'accountName'
+  | 'clientId'
+  | 'expiryInterval'
+  | 'disconnectedAt'
+  | 'queuedBytes'
+  | 'will'
+  | 'inFlight'
+  | 'streamSent'
+  | 'subscriptions'
 > &
   Readonly<{
+    in_flight: readonly string[]
+    stream_sent: number
     account_name: string
     client_id: string
     expiry_interval: number
@@ -188,7 +205,14 @@ function stateColumns(states: readonly SessionState[]): readonly unknown[][] {
     positions.map((row) => row.id),
     positions.map((row) => row.filter),
     positions.map((row) => row.position),
+    states.map((state) => state.cursor),
+    states.map((state) => `{${state.inFlight.join(',')}}`),
+    states.map((state) => state.streamSent),
   ]
+}
+
+function toPairs(flat: readonly string[]): readonly InFlightPosition[] {
+  return Array.from({ length: flat.length / 2 }, (_, i) => [Number(flat[2 * i]), Number(flat[2 * i + 1])] as const)
 }
 
 function toSession(
@@ -206,6 +230,9 @@ function toSession(
     disconnectedAt: row.disconnected_at,
     head: row.head,
     sent: row.sent,
+    cursor: row.cursor,
+    inFlight: toPairs(row.in_flight),
+    streamSent: row.stream_sent,
     queued: row.queued,
     queuedBytes: row.bytes,
     tail: row.tail,

@@ -1,7 +1,7 @@
 // Persistent sessions: takeover, fencing, what is left of them (DESIGN §6).
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SessionState, StoredSession, StoredSubscription, StoredWill } from '../../broker/stores.ts'
-import { type StoreUnderTest, someAccount, storeKinds } from '../helpers/store.ts'
+import { type StoreUnderTest, someAccount, someMessage, storeKinds } from '../helpers/store.ts'
 
 const EMPTY = Buffer.alloc(0)
 
@@ -26,6 +26,7 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
       sent: 0,
       expiryInterval: 60,
       disconnectedAt: null,
+      ...{ cursor: 0, inFlight: [], streamSent: 0 },
       positions: new Map(),
     },
     ...fields,
@@ -159,6 +160,32 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
       Object.fromEntries(session?.subscriptions.map((row) => [row.filter, row.position]) ?? [])
     expect(positions(one)).toEqual({ 'u/me/msg': 4, 'u/me/sent': 3, plain: null })
     expect(positions(two)).toEqual({ 'u/me/msg': 9, 'u/me/sent': 3, plain: null })
+  })
+
+  it('keeps what is in flight as it was saved last, and what of the log may have been sent', async () => {
+    const { sessions, archive } = db.store
+    const account = await someAccount(db.store)
+    const opening = { account: account.id, clientId: 'in flight', expiryInterval: 60, clean: false, will: null }
+    const opened = await sessions.open(opening)
+    const fields = {
+      cursor: 12,
+      inFlight: [
+        [9, 65_535],
+        [11, 1],
+      ],
+      streamSent: 3,
+      disconnectedAt: 1000,
+    } as const
+    await sessions.save([state(opened, fields)])
+    const { disconnectedAt: _then, ...kept } = fields
+    expect(await stored(opened.id)).toMatchObject(kept)
+    await sessions.save([state(opened, { cursor: 14, streamSent: 2, disconnectedAt: 1001 })])
+    expect(await stored(opened.id)).toMatchObject({ cursor: 14, inFlight: [], streamSent: 3 })
+    // Whoever was online may have been sent all that the log has.
+    await archive.append(Array.from({ length: 5 }, () => someMessage(account.id, account.id)))
+    expect(await stored(opened.id)).toMatchObject({ streamSent: 3 })
+    const again = await sessions.open(opening)
+    expect(await stored(again.id)).toMatchObject({ streamSent: 5, cursor: 14 })
   })
 
   it('counts what waits behind the head', async () => {

@@ -9,7 +9,7 @@ const entry = (place: number): InFlight => ({
   publication: ownPublication(looseTopic('t'), Buffer.alloc(0), 1),
   retain: false,
   subscriptionIds: [],
-  origin: { acknowledged: () => undefined },
+  origin: { repeatsUpTo: 0, acknowledged: () => undefined },
   place,
 })
 const drain = (window: SendWindow) => {
@@ -45,6 +45,24 @@ it.each([0, 6, 65_535])('id %i was never given: nothing is released', (id) => {
   const window = new SendWindow(5)
   window.take(entry(1))
   expect(window.release(id)).toBeNull()
+})
+
+it('keeps the packet ids of an earlier run beside its own, which begin behind its base', () => {
+  const window = new SendWindow(3, 300)
+  const former = entry(1)
+  window.takeFormer(former, 7)
+  const own = entry(2)
+  const ids = [window.take(own), window.take(forgettable)]
+  expect(ids).toEqual([301, 302])
+  expect(window.isFull).toBe(true)
+  expect(window.inFlightOf(former.origin)).toEqual([[1, 7]])
+  window.reopen(3)
+  expect(drain(window)).toEqual([1, 2])
+  expect(window.release(7)).toBe(former)
+  expect(window.release(7)).toBeNull()
+  expect(window.isFull).toBe(false)
+  expect(ids.map((id) => window.release(id))).toEqual([own, forgettable])
+  expect(Array.from({ length: 3 }, () => window.take(entry(3))).toSorted()).toEqual([301, 302, 303])
 })
 
 it('after a new connection gives what is in flight again, in the order of sending [MQTT-4.4.0-1]', () => {
