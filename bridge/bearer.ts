@@ -20,7 +20,7 @@ export function createBearer(app: App, { auth, ratePerAccount }: Deps) {
 
   async function onRequest(request: FastifyRequest): Promise<void> {
     const token = /^Bearer +([\w.~+/-]+=*)$/i.exec(request.headers.authorization ?? '')?.[1]
-    const login = token === undefined ? null : await auth.token(token)
+    const login = token === undefined ? null : await auth.token(token, originOf(request))
     if (!login) throw new BrokerError('unauthenticated', 'A valid access token is needed (Authorization: Bearer …).')
     request.setDecorator(decorator, login)
     const count = await countOf(request)

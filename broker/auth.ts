@@ -1,12 +1,16 @@
 // Credentials → Principal, for all borders.
 
 import { toAccountName } from './account-name.ts'
-import { createLiveAccounts, type Entry, type LiveAccounts } from './auth/live-accounts.ts'
+import { createExpiries, type Expiries } from './auth/expiries.ts'
+import type { ExternalTokens } from './auth/external-tokens.ts'
+import { createLiveAccounts, type LiveAccounts } from './auth/live-accounts.ts'
 import type { LoginGuard } from './auth/login-guard.ts'
 import { createLogins, type Logins } from './auth/logins.ts'
 import { createPasswordCheck } from './auth/password-check.ts'
 import { falseVerifiers, preparePassword } from './auth/scram.ts'
-import { createTokens, type Tokens } from './auth/tokens.ts'
+import { createTokenCheck, looksLikeToken } from './auth/token-check.ts'
+import { createTokens } from './auth/tokens.ts'
+import { createTries } from './auth/tries.ts'
 import { BrokerError } from './errors.ts'
 import type { Events } from './happening.ts'
 import type { Logger } from './log.ts'
@@ -21,6 +25,8 @@ export interface RunningAuthenticator extends Authenticator {
   refresh(): Promise<void>
   /** Tells of deleted accounts, after their connections have ended. The listener must not throw. */
   onDeleted(listener: (account: number) => void): void
+  /** Ends the connections whose tokens have expired; once a second. */
+  endExpired(): void
   /** Forgets and removes logins that are long over; now and then. */
   sweep(): Promise<void>
   stop(): Promise<void>
@@ -34,6 +40,7 @@ type Deps = Readonly<{
   domain: string
   /** Null: this installation's own. */
   jwtSecret: string | null
+  external: ExternalTokens
   guard: LoginGuard
   events: Events
   logger: Logger
@@ -43,7 +50,7 @@ const pollMs = 1000
 
 /** Running when the promise is fulfilled: it watches the accounts for changes until `stop`. */
 export async function createAuthenticator(deps: Deps): Promise<RunningAuthenticator> {
-  const { accounts, changes, secrets, domain, refreshTokens, guard, events, logger } = deps
+  const { accounts, changes, secrets, domain, refreshTokens, guard, events, external, logger } = deps
   const [decoySecret, ownSecret, changesSeen] = await Promise.all([
     secrets.getOrCreate('decoy', 32),
     secrets.getOrCreate('jwt', 32),
@@ -63,8 +70,9 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
     logger,
   })
   const isPassword = createPasswordCheck(live, decoySecret)
-  const readToken = createTokenCheck(live, logins, tokens)
-  const { demandTry, tried } = createTries({ guard, events, domain })
+  const checkToken = createTokenCheck({ live, logins, tokens, external })
+  const expiries = createExpiries({ logger })
+  const { demandTry, tried, refused } = createTries({ guard, events, domain })
 
   async function password(username: string, secret: string, origin: Origin): Promise<Principal | null> {
     const name = toAccountName(username, domain)
@@ -72,7 +80,7 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
     const demand = () => demandTry(username, origin)
     demand()
     const entry = name === null || prepared === null ? null : await isPassword(name, prepared, demand)
-    tried(username, origin, entry?.principal ?? null)
+    tried(username, origin, entry?.principal ?? null, 'password')
     return entry?.principal ?? null
   }
 
@@ -80,14 +88,26 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
     password,
     async login(username, secret, origin) {
       demandTry(username, origin)
-      const login = looksLikeToken(secret) ? await readToken(secret) : null
-      if (!login) {
+      const checked = looksLikeToken(secret) ? await checkToken(secret) : 'bad'
+      if (checked === 'refused') return refused(username, origin)
+      if (checked === 'bad') {
         const principal = await password(username, secret, origin)
-        return principal && { principal, session: null }
+        return principal && { principal, session: null, expiresAt: null }
       }
-      const agrees = login.principal.name === toAccountName(username, domain)
-      tried(username, origin, agrees ? login.principal : null)
+      const { login, method } = checked
+      const agrees = username === '' || login.principal.name === toAccountName(username, domain)
+      tried(username, origin, agrees ? login.principal : null, method)
       return agrees ? login : null
+    },
+
+    async token(accessToken, origin) {
+      const checked = await checkToken(accessToken)
+      if (checked === 'refused') return null
+      if (checked !== 'bad') return checked.login
+      // Good ones are never held up by bad ones: there is no password to guess.
+      demandTry('', origin)
+      tried('', origin, null)
+      return null
     },
 
     async verifiers(username) {
@@ -105,8 +125,9 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
       return live.load(name).then((entry) => (entry?.account.id === account ? entry.principal : null))
     },
     ...createLoginSessions({ live, logins, events }),
-    token: readToken,
-    onEnd: (principal, end, session = null) => registerEnd({ live, logins, principal, session }, end),
+    onEnd: (principal, end, login) =>
+      registerEnd({ live, logins, expiries, ...(login ?? { principal, session: null, expiresAt: null }) }, end),
+    endExpired: expiries.sweep,
     refresh: live.refresh,
     onDeleted: (listener) => void onDeleted.push(listener),
     async sweep() {
@@ -115,24 +136,6 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
       await refreshTokens.prune()
     },
     stop: watch(live, logger),
-  }
-}
-
-/** The guard and the events round each login, whatever its mechanism. */
-function createTries({ guard, events, domain }: Pick<Deps, 'guard' | 'events' | 'domain'>) {
-  const nameOf = (username: string) => toAccountName(username, domain)
-  return {
-    demandTry: (username: string, { address }: Origin) => guard.demand(address, nameOf(username) ?? ''),
-    tried(username: string, origin: Origin, principal: Principal | null): void {
-      const name = nameOf(username)
-      if (principal) {
-        guard.succeeded(origin.address, principal.name)
-        events.record({ action: 'login.succeeded', ...origin, account: principal.account, name: principal.name })
-        return
-      }
-      events.record({ action: 'login.failed', ...origin, name })
-      if (guard.failed(origin.address, name ?? '')) events.record({ action: 'login.held', ...origin, name })
-    },
   }
 }
 
@@ -159,54 +162,37 @@ function createLoginSessions({
     },
 
     async endLogin({ principal: { account, name }, session }: Login, origin: Origin): Promise<void> {
-      if (session === null) return
+      if (session === null) throw new BrokerError('forbidden', 'This token is ended by its issuer, not here.')
       await logins.end(session)
       events.record({ action: 'login.ended', ...origin, account, name })
     },
   }
 }
 
-/** Three parts in base64url, the first of which is JSON: a password may look so, too. */
-function looksLikeToken(secret: string): boolean {
-  return /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(secret)
-}
+type Ending = Login & Readonly<{ live: LiveAccounts; logins: Logins; expiries: Expiries }>
 
-function createTokenCheck(live: LiveAccounts, logins: Logins, tokens: Tokens) {
-  return async (accessToken: string): Promise<Login | null> => {
-    const claims = await tokens.read(accessToken)
-    if (!claims) return null
-    const entry = live.known(claims.account) ?? (await live.load(claims.name))
-    if (!entry || !isCurrent(entry, claims) || logins.isEnded(claims.session)) return null
-    return { principal: entry.principal, session: claims.session }
-  }
-}
-
-function isCurrent({ account }: Entry, claims: Readonly<{ account: number; credentialVersion: number }>): boolean {
-  return account.id === claims.account && account.credentialVersion === claims.credentialVersion
-}
-
-type Ending = Readonly<{ live: LiveAccounts; logins: Logins; principal: Principal; session: string | null }>
-
-function registerEnd({ live, logins, principal, session }: Ending, end: () => void): () => void {
+function registerEnd({ live, logins, expiries, principal, session, expiresAt }: Ending, end: () => void): () => void {
   if (principal.account === anonymous.account) return () => undefined
   const entry = live.known(principal.account)
-  if (entry?.principal !== principal || (session !== null && logins.isEnded(session))) {
+  const isOver = (session !== null && logins.isEnded(session)) || (expiresAt !== null && expiresAt <= Date.now())
+  if (entry?.principal !== principal || isOver) {
     // The account or the login went while the connection was being made; the caller must hear of it after this call.
     queueMicrotask(end)
     return () => undefined
   }
-  let undoLogin = (): void => undefined
+  const undos: (() => void)[] = []
+  const undo = () => {
+    for (const each of undos) each()
+  }
   // A function of our own: the same `end` may be registered twice.
   const once = () => {
     undo()
     end()
   }
-  const undo = () => {
-    entry.ends.delete(once)
-    undoLogin()
-  }
   entry.ends.add(once)
-  if (session !== null) undoLogin = logins.onEnd(session, once)
+  undos.push(() => entry.ends.delete(once))
+  if (session !== null) undos.push(logins.onEnd(session, once))
+  if (expiresAt !== null) undos.push(expiries.onEnd(expiresAt, once))
   return undo
 }
 

@@ -4,7 +4,8 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { toDomain } from './account-name.ts'
 import { preparePassword } from './auth/scram.ts'
-import type { LogLevel, Port } from './config.ts'
+import type { JwtAlgorithm, LogLevel, Port } from './config.ts'
+import { isLoopback } from './network.ts'
 
 export type SettingKind<T> = Readonly<{
   /** For the documentation: the type, with its range. */
@@ -80,6 +81,15 @@ export const databaseUrl = url('PostgreSQL URL', 'a URL such as postgres://user:
 ])
 export const redisUrl = url('Redis URL', 'a URL such as redis://host:6379', ['redis:', 'rediss:'])
 
+export const jwksUrl: SettingKind<string | null> = {
+  name: 'URL with `https`, or with `http` to this machine',
+  expected: 'a URL with https and without a password (http only to this machine)',
+  schema: z.string().refine(isJwksUrl).nullable(),
+}
+
+export const claimName: SettingKind<string> = text()
+export const optionalText: SettingKind<string | null> = orNull(text())
+
 export const password: SettingKind<string | null> = {
   name: 'text',
   expected: 'a password without control characters, at most 1023 bytes',
@@ -100,6 +110,23 @@ export const signingSecret: SettingKind<string | null> = {
   secret: true,
 }
 
+export const jwtAlgorithm: SettingKind<JwtAlgorithm | null> = orNull(
+  choice([
+    'HS256',
+    'HS384',
+    'HS512',
+    'RS256',
+    'RS384',
+    'RS512',
+    'PS256',
+    'PS384',
+    'PS512',
+    'ES256',
+    'ES384',
+    'ES512',
+    'EdDSA',
+  ]),
+)
 export const logLevel: SettingKind<LogLevel> = choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
 export const registration: SettingKind<'off' | 'open'> = choice(['off', 'open'])
 
@@ -124,6 +151,12 @@ function toNumber(written: unknown): unknown {
   return typeof written === 'string' && /^\d+$/.test(written) ? Number(written) : written
 }
 
+function text(): SettingKind<string> {
+  // As it stands in a token: no character of it is left out or added.
+  const schema = z.string().refine((value) => value.trim() === value && value !== '' && value.length <= 1024)
+  return { name: 'text', expected: 'a text of at most 1024 characters, without spaces at its ends', schema }
+}
+
 function choice<const T extends string>(options: readonly T[]): SettingKind<T> {
   const last = options.at(-1)
   return {
@@ -140,9 +173,22 @@ function path(): SettingKind<string> {
   return { name: 'path', expected: 'a path', schema, toCanonical: (value) => resolve(value) }
 }
 
-function orNull(kind: SettingKind<string>): SettingKind<string | null> {
-  const toCanonical = (value: string | null) => (value === null ? null : (kind.toCanonical?.(value) ?? value))
-  return { name: kind.name, expected: kind.expected, schema: kind.schema.nullable(), toCanonical }
+function orNull<T extends string>({ schema, toCanonical: toOne, ...kind }: SettingKind<T>): SettingKind<T | null> {
+  const toCanonical = (value: T | null) => (value === null ? null : (toOne?.(value) ?? value))
+  return { ...kind, schema: schema.nullable(), toCanonical }
+}
+
+function isJwksUrl(value: string): boolean {
+  const {
+    protocol,
+    hostname,
+    username,
+    password: secret,
+  } = URL.canParse(value) ? new URL(value) : new URL('about:blank')
+  if (username !== '' || secret !== '') return false
+  if (protocol === 'https:') return true
+  const address = hostname.replace(/^\[|\]$/g, '')
+  return protocol === 'http:' && (address === 'localhost' || (isIP(address) !== 0 && isLoopback(address)))
 }
 
 function url(name: string, expected: string, protocols: readonly string[]): SettingKind<string | null> {

@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs'
 import type { Config } from './config.ts'
 import { type Environment, readEnvironment } from './config-environment.ts'
 import { readConfigFile } from './config-file.ts'
+import { jwtFaults } from './config-jwt.ts'
 import { type SettingPath, settingAt, settingPaths } from './config-table.ts'
 import type { Found } from './config-values.ts'
 
@@ -13,7 +14,8 @@ export function loadConfig(sources: { file: string; env: Environment; fileRequir
   const file = readConfigFile(sources.file, sources.fileRequired)
   const environment = readEnvironment(sources.env)
   const found = new Map([...file.values, ...environment.values])
-  const faults = [...file.faults, ...environment.faults, ...tlsFaults(found)]
+  const single = [...file.faults, ...environment.faults]
+  const faults = [...single, ...tlsFaults(found), ...jwtFaults(found, single)]
   const warnings = [...file.warnings, ...environment.warnings, ...notBuiltYet(found)]
   return faults.length > 0 ? { faults, warnings } : { config: toConfig(found), warnings }
 }
@@ -44,14 +46,29 @@ function notBuiltYet(found: ReadonlyMap<SettingPath, Found>): string[] {
 }
 
 function toConfig(found: ReadonlyMap<SettingPath, Found>): Config {
-  const config: Record<string, unknown> = {}
+  const config: Section = {}
   for (const path of settingPaths) {
     const { kind, default: fallback } = settingAt(path)
     const value = found.get(path)?.value ?? kind.toCanonical?.(fallback) ?? fallback
-    const [section, name] = path.split('.')
-    if (name === undefined) config[path] = value
-    else config[section ?? path] = Object.freeze({ ...(config[section ?? path] as object), [name]: value })
+    put(config, path.split('.'), value)
   }
   // The table has a row for every key of Config: its type says so.
-  return Object.freeze(config) as unknown as Config
+  return freeze(config) as unknown as Config
+}
+
+type Section = Record<string, unknown>
+
+function put(section: Section, [first = '', ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) section[first] = value
+  else {
+    section[first] ??= {}
+    put(section[first] as Section, rest, value)
+  }
+}
+
+function freeze(section: Section): Section {
+  for (const value of Object.values(section)) {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) freeze(value as Section)
+  }
+  return Object.freeze(section)
 }

@@ -120,6 +120,42 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     default: null,
     doc: 'Signs the access tokens. Unset: a random one is made and kept in the database.',
   },
+  'auth.jwt.issuer': {
+    env: 'CLEARBOX_JWT_ISSUER',
+    kind: kind.optionalText,
+    default: null,
+    doc: 'Who else may issue tokens (JWT) that log in on every protocol: their `iss`. Needs an audience, and a key or a key set. The account must exist.',
+  },
+  'auth.jwt.audience': {
+    env: 'CLEARBOX_JWT_AUDIENCE',
+    kind: kind.optionalText,
+    default: null,
+    doc: 'Whom these tokens must be for: one of their `aud`.',
+  },
+  'auth.jwt.keyFile': {
+    env: 'CLEARBOX_JWT_KEY_FILE',
+    kind: kind.optionalPath,
+    default: null,
+    doc: 'PEM file with the public key that they are signed with; or, for HS256, HS384 and HS512, a file whose content is the secret, without the line break at its end: at least 32, 48 and 64 bytes.',
+  },
+  'auth.jwt.alg': {
+    env: 'CLEARBOX_JWT_ALG',
+    kind: kind.jwtAlgorithm,
+    default: null,
+    doc: 'The one algorithm of that key.',
+  },
+  'auth.jwt.jwks': {
+    env: 'CLEARBOX_JWT_JWKS',
+    kind: kind.jwksUrl,
+    default: null,
+    doc: 'Instead of a key: the URL of a JWK Set (RFC 7517) with the public keys of the issuer. It is read again every 10 minutes, and, at most twice a minute, for a key that is not known yet; while it cannot be reached the known keys go on.',
+  },
+  'auth.jwt.accountClaim': {
+    env: 'CLEARBOX_JWT_ACCOUNT_CLAIM',
+    kind: kind.claimName,
+    default: 'sub',
+    doc: 'The claim that names the account, as `local` or `local@domain`.',
+  },
   'login.tries': {
     env: 'CLEARBOX_LOGIN_TRIES',
     kind: kind.count,

@@ -5,6 +5,9 @@ export type Port = number | 'off'
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
 
+/** RFC 7518 §3.1, RFC 8037 §3.1. */
+export type JwtAlgorithm = `${'HS' | 'RS' | 'PS' | 'ES'}${256 | 384 | 512}` | 'EdDSA'
+
 export type Config = Readonly<{
   domain: string
   dataDir: string
@@ -27,7 +30,20 @@ export type Config = Readonly<{
   database: Readonly<{ url: string | null; binDir: string | null }>
   redis: Readonly<{ url: string | null }>
   admin: Readonly<{ password: string | null }>
-  auth: Readonly<{ jwtSecret: string | null }>
+  auth: Readonly<{
+    jwtSecret: string | null
+    /** Tokens of an issuer elsewhere: all null, or issuer, audience and one source of keys. */
+    jwt: Readonly<{
+      issuer: string | null
+      audience: string | null
+      /** PEM file with a public key, or a file with the secret of an HMAC; `alg` is its one algorithm. */
+      keyFile: string | null
+      alg: JwtAlgorithm | null
+      /** URL of a JWK Set. */
+      jwks: string | null
+      accountClaim: string
+    }>
+  }>
   /** Failed logins that are free, and the longest wait after more. */
   login: Readonly<{ tries: number; addressTries: number; maxWaitSeconds: number }>
   audit: Readonly<{ retentionDays: number }>

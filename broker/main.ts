@@ -9,6 +9,7 @@ import { createAdmission } from './admit.ts'
 import { createArchive } from './archive.ts'
 import { createAuditTrail } from './audit.ts'
 import { ensureAdmin } from './auth/admin.ts'
+import { createExternalTokens } from './auth/external-tokens.ts'
 import { createLoginGuard } from './auth/login-guard.ts'
 import { anonymous, createAuthenticator } from './auth.ts'
 import { openCertificate } from './certificate.ts'
@@ -70,8 +71,9 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const audit = createAuditTrail({ store: store.audit, ...config.audit, counters, logger })
   const events = createEvents({ counters, logger: logger.child({ area: 'events' }), audit })
   const guard = createLoginGuard(config.login)
-  const { jwtSecret } = config.auth
-  const auth = await createAuthenticator({ ...store, domain, jwtSecret, guard, events, logger })
+  const { jwt, jwtSecret } = config.auth
+  const external = createExternalTokens({ jwt, domain, logger: logger.child({ area: 'auth' }) })
+  const auth = await createAuthenticator({ ...store, domain, jwtSecret, external, guard, events, logger })
 
   const directory = createDirectory(store.accounts, domain)
   const log = createMessageLog({ archive: store.archive, directory, contentOfXml, counters, logger })
@@ -126,6 +128,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
       { name: 'certificate', everyMs: 2000, run: certificate.refresh },
       { name: 'readiness', everyMs: 1000, run: readiness.check },
       { name: 'quota', everyMs: 60_000, run: async () => quota.sweep() },
+      { name: 'tokens', everyMs: 1000, run: async () => auth.endExpired() },
       { name: 'logins', everyMs: hourMs, run: auth.sweep },
       { name: 'audit', everyMs: 1000, run: audit.flush },
       { name: 'retention', everyMs: hourMs, run: audit.prune },

@@ -230,8 +230,11 @@ export type Border = 'mqtt' | 'xmpp' | 'http' | 'cli'
 /** From where someone speaks to us; `address` is an IP address, '' when it is not known. */
 export type Origin = Readonly<{ border: Border; address: string }>
 
-/** `session` is the id of the login over HTTP that the access token came from; null: a password. */
-export type Login = Readonly<{ principal: Principal; session: string | null }>
+/**
+ * `session` is the id of the login over HTTP that an access token of ours came from; null: a password, or a token of an
+ * issuer. That one's connections end at `expiresAt` (milliseconds since the epoch).
+ */
+export type Login = Readonly<{ principal: Principal; session: string | null; expiresAt: number | null }>
 
 /** Lifetimes in seconds. A refresh token is good once. */
 export type TokenPair = Readonly<{
@@ -245,7 +248,10 @@ export type TokenPair = Readonly<{
 export interface Authenticator {
   /** `username` is `local` or `local@domain`, in any spelling. Null: unknown or wrong. @throws BrokerError overload, throttled */
   password(username: string, password: string, origin: Origin): Promise<Principal | null>
-  /** The same, where the password may be an access token of ours that agrees with the user name. */
+  /**
+   * The same, where the password may be a token (JWT) of ours or of the configured issuer, which agrees with the user
+   * name; '': whoever the token speaks for. @throws BrokerError overload when the issuer's keys cannot be read
+   */
   login(username: string, secret: string, origin: Origin): Promise<Login | null>
   /** For SASL SCRAM. An unknown account gets steady false verifiers and no principal, so that it cannot be told apart. */
   verifiers(username: string): Promise<Readonly<{ verifiers: Verifiers; principal: Principal | null }>>
@@ -257,17 +263,23 @@ export interface Authenticator {
   openLogin(principal: Principal): Promise<TokenPair>
   /** Null: unknown, expired, ended, or used before; then its whole login is ended. */
   refreshLogin(refreshToken: string, origin: Origin): Promise<TokenPair | null>
-  /** Its access tokens and connections end here at once, on other nodes within a second. */
+  /**
+   * Its access tokens and connections end here at once, on other nodes within a second.
+   * @throws BrokerError forbidden when an issuer elsewhere made the token
+   */
   endLogin(login: Login, origin: Origin): Promise<void>
   /** For what an account left to be done without it. At once when memory has it. Null: there is no such account any more. */
   principal(account: number, name: string): Principal | null | Promise<Principal | null>
-  /** Null: malformed, forged, expired, its login ended, or its account is gone or has changed its password since. */
-  token(accessToken: string): Promise<Login | null>
   /**
-   * Calls `end` once when connections of this account, or of this login, must close (password changed, account removed,
-   * logged out). Returns undo.
+   * A token of ours or of the configured issuer. Null: malformed, forged, expired, its login ended, its account is gone,
+   * or has changed its password since a token of ours. @throws BrokerError throttled for a bad one after many; overload
    */
-  onEnd(principal: Principal, end: () => void, session?: string | null): () => void
+  token(accessToken: string, origin: Origin): Promise<Login | null>
+  /**
+   * Calls `end` once when connections of this account, or of this login, must close (account changed or removed, logged
+   * out, token expired). Returns undo.
+   */
+  onEnd(principal: Principal, end: () => void, login?: Login): () => void
 }
 
 /** A border or another part with a life of its own. `stop` may be called twice; it drains. */

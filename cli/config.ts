@@ -32,19 +32,17 @@ function valueIn(config: Config): (path: SettingPath) => unknown {
 /** In the order of the table, sections together. Nothing stands for what is not set. */
 function toYaml(title: string, valueAt: (path: SettingPath) => unknown): string {
   const lines = [`# ${title}`]
-  let section = ''
+  let open: readonly string[] = []
   for (const path of bySection()) {
-    const [first = '', key] = path.split('.')
-    if (key === undefined) section = ''
-    else if (first !== section) {
-      section = first
-      lines.push('', `${section}:`)
-    }
-    const indent = key === undefined ? '' : '  '
+    const sections = path.split('.')
+    const key = sections.pop() ?? path
+    const opened = sections.map((name, depth) => `${'  '.repeat(depth)}${name}:`).filter((line) => !open.includes(line))
+    if (sections.length === 0 || opened.length > 0) lines.push('', ...opened)
+    open = [...open, ...opened]
+    const indent = '  '.repeat(sections.length)
     const { doc, env, kind } = settingAt(path)
-    if (key === undefined) lines.push('')
     lines.push(...[doc, `${kind.name}; ${env}`].map((text) => `${indent}# ${text}`))
-    lines.push(indent + toLine(key ?? first, valueAt(path)))
+    lines.push(indent + toLine(key, valueAt(path)))
   }
   return `${lines.join('\n')}\n`
 }

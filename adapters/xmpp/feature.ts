@@ -1,5 +1,5 @@
 // What a protocol feature is, and the small host that it registers with. A feature knows this file and no neighbour.
-import type { Message, Principal } from '../../broker/types.ts'
+import type { Login, Message, Principal } from '../../broker/types.ts'
 import type { Element } from './element.ts'
 import type { Jid } from './jid.ts'
 import type { Stanza, StanzaError } from './stanza.ts'
@@ -83,8 +83,8 @@ export interface ClientStream {
   readonly hasMore: boolean
   /** Writes `proceed` in the clear, then nothing but TLS. */
   startTls(proceed: Element): void
-  /** Writes `success`; then a new stream begins on the same connection, on behalf of `principal` (RFC 6120 §6.4.6). */
-  authenticate(principal: Principal, success: Element): void
+  /** Writes `success`; then a new stream begins on the same connection, for who has logged in (RFC 6120 §6.4.6). */
+  authenticate(login: Login, success: Element): void
   /** Takes the resource for this stream; an older stream that has it is closed with `conflict`. */
   bind(resource: string): ClientSession
   /** The session counts stanzas from the end of `enabled` on, which is written with the name to resume it by, if it may be. */

@@ -6,7 +6,7 @@ import type { Limits } from '../../broker/limits.ts'
 import type { Logger } from '../../broker/log.ts'
 import type { Counters } from '../../broker/metrics.ts'
 import type { Pressure } from '../../broker/pressure.ts'
-import type { Authenticator, Principal } from '../../broker/types.ts'
+import type { Authenticator, Login, Principal } from '../../broker/types.ts'
 import { readCount, smNs, tooManyHandled } from './acks.ts'
 import { type Connection, createConnection, type Transport } from './connection.ts'
 import { clientNs, type Element, el, toXml } from './element.ts'
@@ -113,9 +113,10 @@ export class Stream implements ClientStream {
     this.#restart()
   }
 
-  authenticate(principal: Principal, success: Element): void {
+  authenticate(login: Login, success: Element): void {
+    const { principal } = login
     this.principal = principal
-    this.#forgetEnd = this.#deps.authenticator.onEnd(principal, () => this.fail('reset', 'Log in again.'))
+    this.#forgetEnd = this.#deps.authenticator.onEnd(principal, () => this.fail('reset', 'Log in again.'), login)
     this.send(success)
     this.#restart()
   }

@@ -23,7 +23,7 @@ const pair = z.object({
 /**
  * POST /v1/auth/login: a password becomes a pair of tokens; a wrong name and a wrong password look alike.
  * POST /v1/auth/refresh: the next pair; a refresh token that comes back after its use ends the whole login.
- * POST /v1/auth/logout: the login of the access token ends, with all its tokens and connections.
+ * POST /v1/auth/logout: the login of the access token ends, with all its tokens and connections; 403 for an issuer's token.
  */
 export function logins(app: App, { auth, bearer }: Deps): void {
   const login = { tags, summary: 'Log in with a password', body: credentials }
@@ -40,7 +40,7 @@ export function logins(app: App, { auth, bearer }: Deps): void {
   })
 
   const logout = { tags, summary: 'End this login', security: bearer.security }
-  const onLogout = { ...bearer.hook, schema: { ...logout, response: { 204: z.null(), ...problems(401, 503) } } }
+  const onLogout = { ...bearer.hook, schema: { ...logout, response: { 204: z.null(), ...problems(401, 403, 503) } } }
   app.post('/v1/auth/logout', onLogout, async (request, reply) => {
     await auth.endLogin(loginOf(request), originOf(request))
     return reply.code(204).send(null)

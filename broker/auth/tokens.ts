@@ -1,6 +1,6 @@
 // RFC 7519: JSON Web Token  https://www.rfc-editor.org/rfc/rfc7519
 import { createSecretKey, randomUUID } from 'node:crypto'
-import { jwtVerify, SignJWT } from 'jose'
+import { errors, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 
 export const accessLifetimeSeconds = 3600
@@ -12,8 +12,8 @@ export type Claims = Readonly<{ account: number; name: string; credentialVersion
 
 export interface Tokens {
   issue(claims: Claims): Promise<Readonly<{ accessToken: string; expiresIn: number }>>
-  /** Null: malformed, forged, expired, or made for another server. */
-  read(accessToken: string): Promise<Claims | null>
+  /** `expired`: it was good once. Null: malformed, forged, or made for another server. */
+  read(accessToken: string): Promise<Claims | 'expired' | null>
 }
 
 const payloadSchema = z.object({
@@ -43,11 +43,17 @@ export function createTokens(deps: { secret: Buffer; domain: string }): Tokens {
 
     async read(accessToken) {
       const checks = { algorithms: [algorithm], issuer, audience, requiredClaims: ['exp', 'sub'] }
-      const verified = await jwtVerify(accessToken, key, checks).catch(() => null)
+      const verified = await jwtVerify(accessToken, key, checks).catch(whyNot)
+      if (verified === 'expired') return verified
       const payload = payloadSchema.safeParse(verified?.payload)
       if (!payload.success) return null
       const { sub, acc, ver, sid } = payload.data
       return { account: acc, name: sub, credentialVersion: ver, session: sid }
     },
   }
+}
+
+/** The end of a token is looked at last, when all the rest of it is good. */
+export function whyNot(fault: unknown): 'expired' | null {
+  return fault instanceof errors.JWTExpired ? 'expired' : null
 }

@@ -12,8 +12,7 @@ import { toStoredWill } from './will.ts'
 export type Accepted = Readonly<{
   session: Session
   principal: Principal
-  /** The login over HTTP whose access token was the password; null: a password. */
-  login: string | null
+  login: Login
   /** The permission epoch of the login: a change since then ends it. */
   loginEpoch: number
   /** Seconds; 0: none. */
@@ -58,7 +57,7 @@ export async function acceptConnect(
   return {
     session,
     principal,
-    login: login.session,
+    login,
     loginEpoch,
     keepAlive: connect.keepAlive,
     receiveMaximum: properties.receiveMaximum ?? 0xffff,
@@ -77,13 +76,13 @@ export async function acceptConnect(
   }
 }
 
-/** `username` decides: none is anonymous, where that is allowed. The password may be an access token. */
+/** Without credentials it is anonymous, where that is allowed. The password may be a token, which needs no user name. */
 async function logIn(host: Host, { username, password }: Connect, address: string): Promise<Login | number> {
-  if (username === null) {
-    return host.anonymous ? { principal: host.anonymous, session: null } : reason.notAuthorized
+  if (username === null && password === null) {
+    return host.anonymous ? { principal: host.anonymous, session: null, expiresAt: null } : reason.notAuthorized
   }
   try {
-    const login = await host.auth.login(username, password?.toString('utf8') ?? '', { border: 'mqtt', address })
+    const login = await host.auth.login(username ?? '', password?.toString('utf8') ?? '', { border: 'mqtt', address })
     return login ?? reason.badUserNameOrPassword
   } catch (fault) {
     if (fault instanceof BrokerError && fault.code === 'throttled') return fault.mqtt

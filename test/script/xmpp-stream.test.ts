@@ -167,7 +167,12 @@ describe('SASL (RFC 6120 §6)', () => {
     const features = await client.until('features')
     expect(elementsOf(features).map(({ name }) => name)).toEqual(['mechanisms'])
     const mechanisms = childOf(features, 'mechanisms', saslNs)
-    expect(mechanisms && elementsOf(mechanisms).map(textOf)).toEqual(['SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN'])
+    expect(mechanisms && elementsOf(mechanisms).map(textOf)).toEqual([
+      'SCRAM-SHA-256',
+      'SCRAM-SHA-1',
+      'OAUTHBEARER',
+      'PLAIN',
+    ])
     client.destroy()
   })
 

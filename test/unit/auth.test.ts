@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensureAdmin } from '../../broker/auth/admin.ts'
+import { createExternalTokens } from '../../broker/auth/external-tokens.ts'
 import { createLoginGuard } from '../../broker/auth/login-guard.ts'
 import { makeVerifiers, matchesVerifiers } from '../../broker/auth/scram.ts'
 import { anonymous, createAuthenticator, type RunningAuthenticator } from '../../broker/auth.ts'
+import type { Config } from '../../broker/config.ts'
 import { createEvents } from '../../broker/events.ts'
 import { createLogger } from '../../broker/log.ts'
 import { createMetrics } from '../../broker/metrics.ts'
@@ -17,13 +19,16 @@ let auth: RunningAuthenticator
 const from = { border: 'http', address: '192.0.2.1' } as const
 const audited: AuditRow[] = []
 
-function createAuth(jwtSecret: string | null = null, tries = 100_000) {
+const noIssuer = { issuer: null, audience: null, keyFile: null, alg: null, jwks: null, accountClaim: 'sub' }
+
+function createAuth(jwtSecret: string | null = null, tries = 100_000, jwt: Config['auth']['jwt'] = noIssuer) {
   const { accounts, changes, secrets, refreshTokens } = scratch.store
   const logger = createLogger('silent')
   const events = createEvents({ counters, logger, audit: { add: (row) => void audited.push(row) } })
   const guard = createLoginGuard({ tries, addressTries: 100_000, maxWaitSeconds: 60 })
+  const external = createExternalTokens({ jwt, domain: 'example.org', logger })
   const stores = { accounts, changes, secrets, refreshTokens }
-  return createAuthenticator({ ...stores, domain: 'example.org', jwtSecret, guard, events, logger })
+  return createAuthenticator({ ...stores, domain: 'example.org', jwtSecret, external, guard, events, logger })
 }
 
 beforeAll(async () => {
@@ -154,20 +159,20 @@ async function logIn() {
 describe('tokens', () => {
   test('a token leads to the principal until the password changes', async () => {
     const { name, principal, pair } = await logIn()
-    expect((await auth.token(pair.accessToken))?.principal).toBe(principal)
+    expect((await auth.token(pair.accessToken, from))?.principal).toBe(principal)
     await change(name, 'better')
     await auth.refresh()
-    expect(await auth.token(pair.accessToken)).toBeNull()
+    expect(await auth.token(pair.accessToken, from)).toBeNull()
     expect(await auth.refreshLogin(pair.refreshToken, from)).toBeNull()
     const { accessToken } = await auth.openLogin(principal)
-    expect((await auth.token(accessToken))?.principal).toBe(principal)
+    expect((await auth.token(accessToken, from))?.principal).toBe(principal)
   })
 
   test('another node of the installation takes the token; one with a secret of its own does not', async () => {
     const { name, pair } = await logIn()
     const [same, other] = await Promise.all([createAuth(), createAuth('x'.repeat(32))])
-    expect(await same.token(pair.accessToken)).toMatchObject({ principal: { name } })
-    expect(await other.token(pair.accessToken)).toBeNull()
+    expect(await same.token(pair.accessToken, from)).toMatchObject({ principal: { name } })
+    expect(await other.token(pair.accessToken, from)).toBeNull()
     await Promise.all([same.stop(), other.stop()])
   })
 
@@ -180,9 +185,9 @@ describe('tokens', () => {
     const { name, pair } = await logIn()
     const next = await auth.refreshLogin(pair.refreshToken, from)
     expect(next?.refreshToken).not.toBe(pair.refreshToken)
-    expect(await auth.token(next?.accessToken ?? '')).not.toBeNull()
+    expect(await auth.token(next?.accessToken ?? '', from)).not.toBeNull()
     expect(await auth.refreshLogin(pair.refreshToken, from)).toBeNull()
-    for (const token of [pair.accessToken, next?.accessToken ?? '']) expect(await auth.token(token)).toBeNull()
+    for (const token of [pair.accessToken, next?.accessToken ?? '']) expect(await auth.token(token, from)).toBeNull()
     expect(await auth.refreshLogin(next?.refreshToken ?? '', from)).toBeNull()
     expect(audited).toContainEqual(expect.objectContaining({ action: 'token.reused', name, address: from.address }))
   })
@@ -207,36 +212,36 @@ describe('a log-out', () => {
     const { principal, pair } = await logIn()
     const other = await createAuth()
     const sibling = await auth.openLogin(principal)
-    const login = await auth.token(pair.accessToken)
-    expect(await other.token(pair.accessToken)).not.toBeNull()
+    const login = await auth.token(pair.accessToken, from)
+    expect(await other.token(pair.accessToken, from)).not.toBeNull()
     if (!login) throw new Error('no login')
     let ends = 0
-    auth.onEnd(principal, () => ends++, login.session)
+    auth.onEnd(principal, () => ends++, login)
     auth.onEnd(principal, () => expect.unreachable())
     await auth.endLogin(login, from)
     expect(ends).toBe(1)
-    expect(await auth.token(pair.accessToken)).toBeNull()
+    expect(await auth.token(pair.accessToken, from)).toBeNull()
     expect(await auth.refreshLogin(pair.refreshToken, from)).toBeNull()
-    expect(await auth.token(sibling.accessToken)).not.toBeNull()
-    await eventually(async () => (await other.token(pair.accessToken)) === null, 3000)
+    expect(await auth.token(sibling.accessToken, from)).not.toBeNull()
+    await eventually(async () => (await other.token(pair.accessToken, from)) === null, 3000)
     await other.stop()
   })
 
   test('is remembered by a node that starts later', async () => {
     const { pair } = await logIn()
-    const login = await auth.token(pair.accessToken)
+    const login = await auth.token(pair.accessToken, from)
     if (login) await auth.endLogin(login, from)
     const later = await createAuth()
-    expect(await later.token(pair.accessToken)).toBeNull()
+    expect(await later.token(pair.accessToken, from)).toBeNull()
     await later.stop()
   })
 
   test('reaches a connection that was being made meanwhile', async () => {
     const { principal, pair } = await logIn()
-    const login = await auth.token(pair.accessToken)
+    const login = await auth.token(pair.accessToken, from)
     if (!login) throw new Error('no login')
     await auth.endLogin(login, from)
-    await new Promise<void>((resolve) => auth.onEnd(principal, resolve, login.session))
+    await new Promise<void>((resolve) => auth.onEnd(principal, resolve, login))
   })
 })
 
@@ -244,11 +249,11 @@ describe('an access token in the place of a password', () => {
   test('logs in who it speaks for, and nobody else', async () => {
     const { name, principal, pair } = await logIn()
     const login = await auth.login(`${name.toUpperCase()}@example.org`, pair.accessToken, from)
-    expect(login).toEqual({ principal, session: expect.any(String) })
+    expect(login).toEqual({ principal, session: expect.any(String), expiresAt: null })
     const other = await makeUser()
     expect(await auth.login(other.name, pair.accessToken, from)).toBeNull()
     expect(await auth.login(name, `${pair.accessToken}x`, from)).toBeNull()
-    expect(await auth.login(name, 'secret', from)).toEqual({ principal, session: null })
+    expect(await auth.login(name, 'secret', from)).toEqual({ principal, session: null, expiresAt: null })
   })
 })
 

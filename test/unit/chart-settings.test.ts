@@ -70,13 +70,14 @@ function toSchema(paths: readonly SettingPath[]): Schema {
   const section = (): Schema => ({ type: 'object', additionalProperties: false, properties: {} })
   const top = { ...section(), required: ['domain'] }
   for (const path of paths) {
-    const [first = '', second] = path.split('.')
-    const properties: Record<string, Schema> = top.properties ?? {}
-    if (second === undefined) properties[first] = valueSchema(path)
-    else {
-      properties[first] ??= section()
-      Object.assign(properties[first].properties ?? {}, { [second]: valueSchema(path) })
+    const sections = path.split('.')
+    const name = sections.pop() ?? path
+    let inner: Schema = top
+    for (const each of sections) {
+      inner.properties ??= {}
+      inner = inner.properties[each] ??= section()
     }
+    Object.assign(inner.properties ?? {}, { [name]: valueSchema(path) })
   }
   return top
 }

@@ -2,9 +2,10 @@
 import { toAccountName } from '../../../broker/account-name.ts'
 import { BrokerError } from '../../../broker/errors.ts'
 import { TransientStoreError } from '../../../broker/stores.ts'
-import type { Authenticator, Origin, Principal } from '../../../broker/types.ts'
+import type { Authenticator, Login, Origin, Principal } from '../../../broker/types.ts'
 import { type Element, el, textOf } from '../element.ts'
 import type { ClientStream, StreamFeature } from '../feature.ts'
+import { invalidToken, readOAuthBearer } from '../sasl/oauthbearer.ts'
 import { readPlain } from '../sasl/plain.ts'
 import { type SaslCondition, SaslFault } from '../sasl/sasl-fault.ts'
 import { createScram, type Scram } from '../sasl/scram.ts'
@@ -12,18 +13,26 @@ import { createScram, type Scram } from '../sasl/scram.ts'
 const ns = 'urn:ietf:params:xml:ns:xmpp-sasl'
 /** §6.4.5: at least two, at most five. */
 const maxTries = 3
-const maxTokenLength = 4096
+/** Enough for a token (JWT) of 6,000 bytes in base64; what a stream may send before its login holds it. */
+const maxTokenLength = 8192
 
 type Deps = Readonly<{
-  authenticator: Pick<Authenticator, 'password' | 'verifiers' | 'demandTry' | 'tried'>
+  authenticator: Pick<Authenticator, 'login' | 'verifiers' | 'demandTry' | 'tried'>
   /** Prepared. */
   domain: string
 }>
 
 /** What a stream is in the middle of. */
-type Exchange = { scram: Scram | null; username: string; tries: number; readonly origin: Origin }
+type Exchange = {
+  scram: Scram | null
+  /** OAUTHBEARER: the client has been told why, and must answer that before it is over. */
+  isRefused: boolean
+  username: string
+  tries: number
+  readonly origin: Origin
+}
 
-const mechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN'] as const
+const mechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-1', 'OAUTHBEARER', 'PLAIN'] as const
 type Mechanism = (typeof mechanisms)[number]
 
 export function createSasl({ authenticator, domain }: Deps): StreamFeature {
@@ -33,7 +42,9 @@ export function createSasl({ authenticator, domain }: Deps): StreamFeature {
     const mechanism = mechanisms.find((name) => name === element.attrs.mechanism)
     if (mechanism === undefined) throw new SaslFault('invalid-mechanism')
     const initial = readToken(element)
+    exchange.isRefused = false
     if (mechanism === 'PLAIN') return takePlain(initial, exchange)
+    if (mechanism === 'OAUTHBEARER') return takeBearer(initial, exchange)
     exchange.scram = createScram(mechanism, (username) => {
       authenticator.demandTry(username, exchange.origin)
       exchange.username = username
@@ -46,23 +57,34 @@ export function createSasl({ authenticator, domain }: Deps): StreamFeature {
   async function takePlain(initial: Buffer | null, { origin }: Exchange): Promise<Outcome> {
     if (initial === null) throw new SaslFault('malformed-request')
     const { authzid, username, password } = readPlain(initial)
-    const principal = await authenticator.password(username, password, origin)
-    if (principal === null) throw new SaslFault('not-authorized')
-    requireOwnName(authzid, principal, domain)
-    return { principal, data: null }
+    const login = await authenticator.login(username, password, origin)
+    if (login === null) throw new SaslFault('not-authorized')
+    requireOwnName(authzid, login.principal, domain)
+    return { login, data: null }
+  }
+
+  async function takeBearer(initial: Buffer | null, exchange: Exchange): Promise<Outcome> {
+    if (initial === null) throw new SaslFault('malformed-request')
+    const { authzid, token } = readOAuthBearer(initial)
+    const login = await authenticator.login(authzid, token, exchange.origin)
+    if (login !== null) return { login, data: null }
+    exchange.isRefused = true
+    return { challenge: invalidToken }
   }
 
   async function step(token: Buffer, exchange: Exchange): Promise<Outcome> {
-    const { scram, username, origin } = exchange
+    const { scram, isRefused, username, origin } = exchange
+    if (isRefused) throw new SaslFault('not-authorized')
     if (scram === null) throw new SaslFault('malformed-request')
     // Of many exchanges at once only so many may be finished.
     if (username !== '') authenticator.demandTry(username, origin)
     const result = await scram.take(token)
     if ('challenge' in result) return result
     authenticator.tried(username, origin, result.principal)
-    if (result.principal === null) throw new SaslFault('not-authorized')
-    requireOwnName(result.authzid, result.principal, domain)
-    return { principal: result.principal, data: result.data }
+    const { principal, authzid, data } = result
+    if (principal === null) throw new SaslFault('not-authorized')
+    requireOwnName(authzid, principal, domain)
+    return { login: { principal, session: null, expiresAt: null }, data }
   }
 
   async function advance(stream: ClientStream, element: Element): Promise<void> {
@@ -74,11 +96,12 @@ export function createSasl({ authenticator, domain }: Deps): StreamFeature {
       exchanges.delete(stream)
       if (stream.hasMore) return stream.fail('policy-violation', 'Nothing may follow before the login is answered.')
       stream.authenticate(
-        outcome.principal,
+        outcome.login,
         el('success', ns, {}, ...(outcome.data === null ? [] : [toToken(outcome.data)])),
       )
     } catch (error) {
       exchange.scram = null
+      exchange.isRefused = false
       exchange.username = ''
       exchange.tries++
       stream.send(el('failure', ns, {}, el(conditionOf(error), ns)))
@@ -111,10 +134,10 @@ export function createSasl({ authenticator, domain }: Deps): StreamFeature {
 }
 
 function createExchange({ address }: ClientStream): Exchange {
-  return { scram: null, username: '', tries: 0, origin: { border: 'xmpp', address } }
+  return { scram: null, isRefused: false, username: '', tries: 0, origin: { border: 'xmpp', address } }
 }
 
-type Outcome = Readonly<{ challenge: string }> | Readonly<{ principal: Principal; data: string | null }>
+type Outcome = Readonly<{ challenge: string }> | Readonly<{ login: Login; data: string | null }>
 
 /** §6.3.8: acting for another account is not offered. */
 function requireOwnName(authzid: string, principal: Principal, domain: string): void {
