@@ -16,6 +16,8 @@ export function toStream(socket: WebSocket, raw: Duplex, frames: Frames): Duplex
 
   const stream = new Duplex({
     allowHalfOpen: false,
+    // Both sides have ended long before the close frame has left, and over TLS it would not leave any more.
+    autoDestroy: false,
     readableObjectMode: !isBinary,
     read: () => socket.resume(),
     write: (chunk: Buffer, _encoding, done) => send(chunk, done),
@@ -49,6 +51,11 @@ export function toStream(socket: WebSocket, raw: Duplex, frames: Frames): Duplex
   })
   // The WebSocket has told the peer what was wrong with its frames.
   socket.on('error', end)
-  socket.on('close', end)
+  socket.on('close', () => {
+    end()
+    // What came before is read first.
+    if (stream.readableEnded) stream.destroy()
+    else stream.once('end', () => stream.destroy())
+  })
   return stream
 }
