@@ -67,6 +67,8 @@ export function createListeners({ addresses, maxConnections, certificate, logger
         ...named,
         create() {
           const server = create(certificate.options())
+          // A handshake that takes too long is only reported.
+          server.on('tlsClientError', (_fault, socket) => socket.destroy())
           forget.push(certificate.onChange(() => server.setSecureContext(certificate.options())))
           return server
         },

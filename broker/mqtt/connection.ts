@@ -72,8 +72,8 @@ export class Connection implements Transport {
     this.output = new Output(socket, host, () => this.onDrained())
     socket.on('data', (chunk: Buffer) => this.onData(chunk))
     socket.on('end', () => this.socket.end())
-    // The reason comes with 'close'.
-    socket.on('error', () => undefined)
+    // Not every error is followed by the end: TLS that is negotiated again and again is only reported.
+    socket.on('error', () => socket.destroy())
     socket.on('close', () => this.finish('lost'))
     host.counters.mqttConnections++
   }
