@@ -1,14 +1,15 @@
 // Credentials → Principal, for all borders.
 
 import { toAccountName } from './account-name.ts'
+import { createCredentials } from './auth/credentials.ts'
 import { createExpiries, type Expiries } from './auth/expiries.ts'
 import type { ExternalTokens } from './auth/external-tokens.ts'
 import { createLiveAccounts, type LiveAccounts } from './auth/live-accounts.ts'
 import type { LoginGuard } from './auth/login-guard.ts'
 import { createLogins, type Logins } from './auth/logins.ts'
 import { createPasswordCheck } from './auth/password-check.ts'
-import { falseVerifiers, preparePassword } from './auth/scram.ts'
-import { createTokenCheck, looksLikeToken } from './auth/token-check.ts'
+import { falseVerifiers } from './auth/scram.ts'
+import { createTokenCheck } from './auth/token-check.ts'
 import { createTokens } from './auth/tokens.ts'
 import { createTries } from './auth/tries.ts'
 import { BrokerError } from './errors.ts'
@@ -72,43 +73,10 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
   const isPassword = createPasswordCheck(live, decoySecret)
   const checkToken = createTokenCheck({ live, logins, tokens, external })
   const expiries = createExpiries({ logger })
-  const { demandTry, tried, refused } = createTries({ guard, events, domain })
-
-  async function password(username: string, secret: string, origin: Origin): Promise<Principal | null> {
-    const name = toAccountName(username, domain)
-    const prepared = preparePassword(secret)
-    const demand = () => demandTry(username, origin)
-    demand()
-    const entry = name === null || prepared === null ? null : await isPassword(name, prepared, demand)
-    tried(username, origin, entry?.principal ?? null, 'password')
-    return entry?.principal ?? null
-  }
+  const tries = createTries({ guard, events, domain })
 
   return {
-    password,
-    async login(username, secret, origin) {
-      demandTry(username, origin)
-      const checked = looksLikeToken(secret) ? await checkToken(secret) : 'bad'
-      if (checked === 'refused') return refused(username, origin)
-      if (checked === 'bad') {
-        const principal = await password(username, secret, origin)
-        return principal && { principal, session: null, expiresAt: null }
-      }
-      const { login, method } = checked
-      const agrees = username === '' || login.principal.name === toAccountName(username, domain)
-      tried(username, origin, agrees ? login.principal : null, method)
-      return agrees ? login : null
-    },
-
-    async token(accessToken, origin) {
-      const checked = await checkToken(accessToken)
-      if (checked === 'refused') return null
-      if (checked !== 'bad') return checked.login
-      // Good ones are never held up by bad ones: there is no password to guess.
-      demandTry('', origin)
-      tried('', origin, null)
-      return null
-    },
+    ...createCredentials({ isPassword, checkToken, tries, domain }),
 
     async verifiers(username) {
       const name = toAccountName(username, domain)
@@ -116,8 +84,8 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
       if (!entry) return { verifiers: falseVerifiers(decoySecret, name ?? username), principal: null }
       return { verifiers: entry.account.verifiers, principal: entry.principal }
     },
-    demandTry,
-    tried,
+    demandTry: tries.demandTry,
+    tried: tries.tried,
 
     principal(account, name) {
       const known = live.known(account)

@@ -148,7 +148,7 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     env: 'CLEARBOX_JWT_JWKS',
     kind: kind.jwksUrl,
     default: null,
-    doc: 'Instead of a key: the URL of a JWK Set (RFC 7517) with the public keys of the issuer. It is read again every 10 minutes, and, at most twice a minute, for a key that is not known yet; while it cannot be reached the known keys go on.',
+    doc: 'Instead of a key: the URL of a JWK Set (RFC 7517) with the public keys of the issuer. It is read again when it is 10 minutes old, and, at most every 30 seconds, for a key that is not known yet; while it cannot be reached the known keys go on.',
   },
   'auth.jwt.accountClaim': {
     env: 'CLEARBOX_JWT_ACCOUNT_CLAIM',

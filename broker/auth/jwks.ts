@@ -73,12 +73,11 @@ export function createJwks({ url, logger, timeoutMs = 5000, now = () => performa
 
   return {
     async keyFor({ kid, alg }) {
-      const known = find(kid, alg)
-      if (known !== null) {
-        if (now() - readAt >= maxAgeMs) void readAgain()
-        return known
-      }
-      await readAgain()
+      const ageMs = now() - readAt
+      const isKnown = find(kid, alg) !== null
+      const again = isKnown && ageMs < maxAgeMs ? null : readAgain()
+      // Old because nobody asked for long: a key that has gone since must not be good once more.
+      if (!isKnown || (ageMs >= 2 * maxAgeMs && !hasFailed)) await again
       const found = find(kid, alg)
       if (found === null && hasFailed) throw new BrokerError('overload', 'The keys of the issuer cannot be read now.')
       return found

@@ -11,7 +11,9 @@ const proofLifetimeMs = 10 * 60_000
  * Answers the entry when the password is right. Every wrong one costs one key derivation and one look into the store.
  * `demand` throws when nothing may be tried; it is asked again when the turn has come.
  */
-export function createPasswordCheck(live: LiveAccounts, decoySecret: Buffer) {
+export type PasswordCheck = (name: string, prepared: string, demand: () => void) => Promise<Entry | null>
+
+export function createPasswordCheck(live: LiveAccounts, decoySecret: Buffer): PasswordCheck {
   const nodeKey = randomBytes(32)
   const gate = createGate(verifications)
   const proofOf = (entry: Entry, prepared: string) =>
@@ -43,7 +45,7 @@ export function createPasswordCheck(live: LiveAccounts, decoySecret: Buffer) {
     return current && current.account !== tried ? derive(current, name, prepared) : null
   }
 
-  return async (name: string, prepared: string, demand: () => void): Promise<Entry | null> => {
+  return async (name, prepared, demand) => {
     demand()
     const known = live.knownByName(name)
     if (known && isProven(known, prepared)) return known

@@ -11,6 +11,9 @@ export type TokenMethod = 'token' | 'jwt'
 /** `refused`: genuine, but over or without an account, which is no guess. `bad`: no token of anybody we know. */
 export type Checked = Readonly<{ login: Login; method: TokenMethod }> | 'refused' | 'bad'
 
+/** @throws BrokerError overload when the issuer's keys cannot be read now; TransientStoreError */
+export type TokenCheck = (token: string) => Promise<Checked>
+
 /** Larger ones are not looked at. */
 const maxTokenLength = 8192
 
@@ -21,8 +24,7 @@ export function looksLikeToken(secret: string): boolean {
 
 type Deps = Readonly<{ live: LiveAccounts; logins: Logins; tokens: Tokens; external: ExternalTokens }>
 
-/** @throws BrokerError overload when the issuer's keys cannot be read now; TransientStoreError */
-export function createTokenCheck({ live, logins, tokens, external }: Deps) {
+export function createTokenCheck({ live, logins, tokens, external }: Deps): TokenCheck {
   async function checkOwn(claims: Claims): Promise<Checked> {
     const entry = live.known(claims.account) ?? (await live.load(claims.name))
     if (!entry || !isCurrent(entry, claims) || logins.isEnded(claims.session)) return 'refused'
@@ -38,7 +40,7 @@ export function createTokenCheck({ live, logins, tokens, external }: Deps) {
     return { login: { principal: entry.principal, session: null, expiresAt: claims.expiresAt }, method: 'jwt' }
   }
 
-  return async (token: string): Promise<Checked> => {
+  return async (token) => {
     if (!looksLikeToken(token)) return 'bad'
     const claims = await tokens.read(token)
     if (claims === 'expired') return 'refused'

@@ -31,3 +31,5 @@ export function createTries({ guard, events, domain }: Deps) {
     },
   }
 }
+
+export type Tries = ReturnType<typeof createTries>

@@ -27,6 +27,10 @@ declare module '@xmpp/client' {
     domain: string
     username: string
     password: string
+    /** Chooses the mechanism; default: the strongest, with the user name and the password. */
+    credentials?: (
+      authenticate: (secrets: Readonly<{ username: string; password: string }>, mechanism: string) => Promise<void>,
+    ) => Promise<void>
     resource?: string
     /** Milliseconds for each step of the stream's start. */
     timeout?: number

@@ -144,6 +144,17 @@ describe('one key', () => {
   })
 })
 
+test('the issuer is not asked about tokens that do not claim to be its own', async () => {
+  const away = await startIssuer()
+  await away.addKey('one', 'ES256')
+  away.answerWith((response) => void response.destroy())
+  const ofAway = create({ jwks: away.url })
+  expect(await ofAway.read(await away.sign('one', { sub: 'alice', iss: 'https://other.example' }))).toBeNull()
+  const own = await away.sign('one', { sub: 'alice' })
+  await expect(ofAway.read(own)).rejects.toMatchObject({ code: 'overload' })
+  await away.stop()
+})
+
 test('without an issuer no token is good', async () => {
   const none = create({ issuer: null, audience: null })
   expect(await none.read(await issuer.sign('ES256', { sub: 'alice' }))).toBeNull()

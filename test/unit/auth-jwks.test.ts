@@ -72,6 +72,18 @@ describe('a set that is known', () => {
     expect(issuer.asked()).toBe(2)
   })
 
+  test('is read before its keys are good again when nobody has asked for long', async () => {
+    await issuer.addKey('two', 'ES256')
+    issuer.hideKey('one')
+    nowMs = 20 * minuteMs
+    expect(await Promise.all([find('one'), find('one')])).toEqual([null, null])
+    expect(await find('two')).not.toBeNull()
+    issuer.answerWith((response) => void response.destroy())
+    nowMs = 60 * minuteMs
+    expect(await find('two')).not.toBeNull()
+    expect(issuer.asked()).toBe(3)
+  })
+
   test.each<[string, (response: ServerResponse) => void]>([
     ['is down', (response) => void response.destroy()],
     ['never answers', () => {}],
