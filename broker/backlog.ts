@@ -3,8 +3,8 @@
 import type { Wire } from './publication.ts'
 
 const chunkBytes = 64 * 1024
-/** Length (4), place of the packet id (4), expiry (8). */
-const headerBytes = 16
+/** Length (4), places of the packet id (4) and of the expiry (4), expiry (8). */
+const headerBytes = 20
 
 type Chunk = { readonly bytes: Buffer; end: number }
 
@@ -24,12 +24,13 @@ export class Backlog {
   }
 
   /** Copies the encoded packet; `expiresAt` as in Publication. Answers how many old ones had to go. */
-  push({ bytes, start, end, packetIdAt }: Wire, expiresAt: number): number {
+  push({ bytes, start, end, packetIdAt, expiryAt }: Wire, expiresAt: number): number {
     const length = end - start
     const chunk = this.chunkFor(headerBytes + length)
     chunk.bytes.writeUInt32LE(length, chunk.end)
     chunk.bytes.writeInt32LE(packetIdAt, chunk.end + 4)
-    chunk.bytes.writeDoubleLE(expiresAt, chunk.end + 8)
+    chunk.bytes.writeInt32LE(expiryAt, chunk.end + 8)
+    chunk.bytes.writeDoubleLE(expiresAt, chunk.end + 12)
     bytes.copy(chunk.bytes, chunk.end + headerBytes, start, end)
     chunk.end += headerBytes + length
     this.messages++
@@ -50,7 +51,8 @@ export class Backlog {
     const start = this.at + headerBytes
     const length = bytes.readUInt32LE(this.at)
     const packetIdAt = bytes.readInt32LE(this.at + 4)
-    return { bytes, start, end: start + length, packetIdAt, expiresAt: bytes.readDoubleLE(this.at + 8) }
+    const expiryAt = bytes.readInt32LE(this.at + 8)
+    return { bytes, start, end: start + length, packetIdAt, expiryAt, expiresAt: bytes.readDoubleLE(this.at + 12) }
   }
 
   /** The oldest is gone. */

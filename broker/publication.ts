@@ -10,6 +10,8 @@ export type Wire = Readonly<{
   end: number
   /** Where the packet id goes, counted from `start`; -1 for none. */
   packetIdAt: number
+  /** Where the four bytes of MQTT 5's Message Expiry Interval stand, counted from `start`; -1 for none. */
+  expiryAt: number
 }>
 
 /**
@@ -24,8 +26,6 @@ export class Publication {
   end = 0
   qos: 0 | 1 = 0
   retain = false
-  /** MQTT 5 properties that travel on, encoded, without length; empty for none. */
-  properties: Buffer = none
   /** Milliseconds since 1970; 0: never. */
   expiresAt = 0
   /** Who published, for No Local. */
@@ -33,6 +33,11 @@ export class Publication {
   /** Encodings by `level * 2 + qos` of MQTT without retain flag, packet id and subscription ids. */
   readonly wires: (Wire | null)[] = [null, null, null, null]
   private copy: Publication | null = null
+  private ownProperties: Buffer = none
+  /** Of properties in `source` that nobody has asked for yet. */
+  private propertiesStart = 0
+  private propertiesEnd = 0
+  private expiryAt = -1
 
   constructor(topic: Topic) {
     this.topic = topic
@@ -44,11 +49,40 @@ export class Publication {
     this.source = source
     this.start = start
     this.end = end
-    this.properties = none
+    this.ownProperties = none
+    this.propertiesEnd = 0
     this.expiresAt = 0
     const wires = this.wires
     wires[0] = wires[1] = wires[2] = wires[3] = null
     this.copy = null
+  }
+
+  /**
+   * The properties lie in `source`, checked; `expiryAt` is where the value of a Message Expiry Interval among them stands,
+   * -1 without. They are copied only when somebody asks for them.
+   */
+  lendProperties(start: number, end: number, expiryAt: number): void {
+    this.propertiesStart = start
+    this.propertiesEnd = end
+    this.expiryAt = expiryAt
+  }
+
+  /** MQTT 5 properties that travel on, encoded, without length and without Message Expiry Interval; empty for none. */
+  get properties(): Buffer {
+    if (this.propertiesEnd > 0) {
+      const { source, propertiesStart: start, propertiesEnd: end, expiryAt } = this
+      this.ownProperties =
+        expiryAt < 0
+          ? Buffer.from(source.subarray(start, end))
+          : Buffer.concat([source.subarray(start, expiryAt - 1), source.subarray(expiryAt + 4, end)])
+      this.propertiesEnd = 0
+    }
+    return this.ownProperties
+  }
+
+  set properties(encoded: Buffer) {
+    this.ownProperties = encoded
+    this.propertiesEnd = 0
   }
 
   get payload(): Buffer {

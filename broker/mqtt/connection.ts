@@ -91,7 +91,7 @@ export class Connection implements Transport {
   }
 
   sendEncoded(wire: Wire, packetId: number, expiresAt: number): void {
-    if (expiresAt > 0 && this.level === 5) updateExpiry(wire, expiresAt)
+    if (expiresAt > 0) updateExpiry(wire, expiresAt)
     this.write(wire, packetId)
   }
 

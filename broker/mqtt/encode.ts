@@ -8,14 +8,13 @@ const none: Buffer = Buffer.alloc(0)
 
 /** The bytes for one receiver. The packet id is left to be filled in. */
 export function toWire(publication: Publication, level: Level, out: Outgoing): Wire {
-  if (out.retain || out.dup || (level === 5 && (out.subscriptionIds.length > 0 || publication.expiresAt > 0))) {
-    return encode(publication, level, out)
-  }
+  if (out.retain || out.dup || (level === 5 && out.subscriptionIds.length > 0)) return encode(publication, level, out)
   const at = (level - 4) * 2 + out.qos
   const known = publication.wires[at] as Wire | null
   if (known !== null) return known
   const wire = encode(publication, level, out)
-  publication.wires[at] = wire
+  // The interval that is left is another one later.
+  if (level === 4 || publication.expiresAt === 0) publication.wires[at] = wire
   return wire
 }
 
@@ -32,16 +31,16 @@ function encode(publication: Publication, level: Level, { qos, retain, dup, subs
     dup,
     properties,
   })
-  return { bytes: packet, start: 0, end: packet.length, packetIdAt }
+  // `forwardedProperties` puts the Message Expiry Interval (0x02) first.
+  const hasExpiry = level === 5 && messageExpiryInterval !== null
+  const expiryAt = hasExpiry ? packet.length - publication.payload.length - properties.length + 1 : -1
+  return { bytes: packet, start: 0, end: packet.length, packetIdAt, expiryAt }
 }
 
 /** [MQTT-3.3.2-6] the interval that is left. */
 const secondsLeft = (expiresAt: number) => Math.max(1, Math.ceil((expiresAt - Date.now()) / 1000))
 
-/** Writes the interval that is left into an MQTT 5 packet of QoS 1 that `toWire` made with one, in place. */
-export function updateExpiry({ bytes, start, packetIdAt }: Wire, expiresAt: number): void {
-  let at = start + packetIdAt + 2
-  while ((bytes[at] as number) >= 0x80) at++
-  // `forwardedProperties` puts Message Expiry Interval (0x02) first.
-  bytes.writeUInt32BE(secondsLeft(expiresAt), at + 2)
+/** Writes the interval that is left into a packet that has one, in place. */
+export function updateExpiry({ bytes, start, expiryAt }: Wire, expiresAt: number): void {
+  if (expiryAt >= 0) bytes.writeUInt32BE(secondsLeft(expiresAt), start + expiryAt)
 }

@@ -87,7 +87,7 @@ export class Output {
 
   /** Bytes of any length. */
   bytes(packet: Buffer): void {
-    this.packet({ bytes: packet, start: 0, end: packet.length, packetIdAt: -1 }, 0)
+    this.packet({ bytes: packet, start: 0, end: packet.length, packetIdAt: -1, expiryAt: -1 }, 0)
   }
 
   /** Room for `length` bytes (at most 16 KiB), to be filled from `position` and counted by `advance`. */

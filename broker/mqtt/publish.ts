@@ -11,7 +11,8 @@ import { frame } from './codec/frame.ts'
 import { Malformed, reason } from './codec/malformed.ts'
 import type { Level } from './codec/packet-type.ts'
 import type { Properties } from './codec/properties.ts'
-import { type Publish, readPublish, readPublishProperties, splitForwarded } from './codec/publish.ts'
+import { type Publish, readPublish, readPublishProperties } from './codec/publish.ts'
+import { scanPublishProperties } from './codec/publish-properties.ts'
 import { readDoor } from './door.ts'
 import type { Host } from './host.ts'
 import type { Output } from './output.ts'
@@ -23,7 +24,13 @@ const noMatchingSubscribers = 0x00
 const nothingStored: Receipt = { id: '', ts: 0, repeated: false }
 
 /** The wire of the packet that is being handled, when its bytes can go out as they came. Reused. */
-const raw: { -readonly [K in keyof Wire]: Wire[K] } = { bytes: Buffer.alloc(0), start: 0, end: 0, packetIdAt: -1 }
+const raw: { -readonly [K in keyof Wire]: Wire[K] } = {
+  bytes: Buffer.alloc(0),
+  start: 0,
+  end: 0,
+  packetIdAt: -1,
+  expiryAt: -1,
+}
 
 export type PublishPathDeps = Readonly<{
   host: Host
@@ -112,7 +119,7 @@ export class PublishPath implements ReceiptSink {
     const last = this.topic
     if (last !== null && last.generation === topics.generation() && sameBytes(last.bytes, buffer, start, end))
       return last
-    if (start === end) this.properties(buffer, publish)
+    if (start === end) this.checkProperties(buffer, publish)
     const topic = topics.find(buffer, start, end)
     this.topic = topic
     this.allowedEpoch = -1
@@ -127,19 +134,27 @@ export class PublishPath implements ReceiptSink {
     publication.qos = qos
     publication.retain = publish.retain
     publication.publisher = publisher
-    if (publish.propertiesEnd > publish.propertiesStart) {
-      const { encoded, messageExpiryInterval } = splitForwarded(this.properties(buffer, publish))
-      publication.properties = encoded
-      if (messageExpiryInterval !== null) publication.expiresAt = Date.now() + messageExpiryInterval * 1000
-    } else if (!publish.retain && !publish.dup) {
+    const { propertiesStart, propertiesEnd } = publish
+    const expiryAt = propertiesEnd > propertiesStart ? this.checkProperties(buffer, publish) : -1
+    if (propertiesEnd > propertiesStart) publication.lendProperties(propertiesStart, propertiesEnd, expiryAt)
+    if (expiryAt >= 0) publication.expiresAt = Date.now() + buffer.readUInt32BE(expiryAt) * 1000
+    if (!publish.retain && !publish.dup) {
       raw.bytes = buffer
       raw.start = packetStart
       raw.end = publish.payloadEnd
       raw.packetIdAt = qos === 0 ? -1 : publish.topicEnd - packetStart
+      raw.expiryAt = expiryAt < 0 ? -1 : expiryAt - packetStart
       publication.wires[(level - 4) * 2 + qos] = raw
     }
     const token = qos === 0 ? -1 : this.acks.push(publish.packetId)
     host.bus.publish(publication, this, token)
+  }
+
+  /** Answers where the Message Expiry Interval stands, -1 without. @throws Malformed 0x81, 0x82, 0x94 */
+  private checkProperties(buffer: Buffer, publish: Publish): number {
+    const { topicAlias, expiryAt } = scanPublishProperties(buffer, publish.propertiesStart, publish.propertiesEnd)
+    if (topicAlias === 0) return expiryAt
+    throw new Malformed(reason.topicAliasInvalid, 'Topic Alias Maximum is 0') // [MQTT-3.3.2-9]
   }
 
   /** @throws Malformed 0x81, 0x82, 0x94 */
@@ -178,7 +193,7 @@ export class PublishPath implements ReceiptSink {
 
   private takePresence(buffer: Buffer, publish: Publish): boolean {
     this.deps.host.counters.mqttMessagesReceived++
-    this.properties(buffer, publish)
+    this.checkProperties(buffer, publish)
     const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
     const refused = this.deps.say(buffer.subarray(publish.payloadStart, publish.payloadEnd))
     this.settle(token, refused ?? nothingStored)
@@ -187,7 +202,7 @@ export class PublishPath implements ReceiptSink {
 
   /** Policy says no: 3.1.1 has no refusal, so the client gets its ack and a notice on `err` (DESIGN §1). */
   private refuse(buffer: Buffer, publish: Publish, topic: Topic): boolean {
-    this.properties(buffer, publish)
+    this.checkProperties(buffer, publish)
     const code = topic.kind.kind === 'misspelt' ? 'bad-topic' : 'forbidden'
     const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
     this.settle(token, new BrokerError(code, undefined))

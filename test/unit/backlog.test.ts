@@ -4,7 +4,7 @@ import type { Wire } from '../../broker/publication.ts'
 
 function wire(text: string): Wire {
   const bytes = Buffer.from(`..${text}..`)
-  return { bytes, start: 2, end: bytes.length - 2, packetIdAt: 1 }
+  return { bytes, start: 2, end: bytes.length - 2, packetIdAt: 1, expiryAt: 2 }
 }
 
 function takeAll(backlog: Backlog): string[] {
@@ -28,7 +28,7 @@ it('gives back what was pushed, in order, across many chunks', () => {
 it('keeps the place of the packet id and the expiry', () => {
   const backlog = new Backlog(10, 10_000)
   backlog.push(wire('abc'), 1_790_000_000_123)
-  expect(backlog.first()).toMatchObject({ packetIdAt: 1, expiresAt: 1_790_000_000_123 })
+  expect(backlog.first()).toMatchObject({ packetIdAt: 1, expiryAt: 2, expiresAt: 1_790_000_000_123 })
 })
 
 it('drops the oldest at its limit of messages, and tells how many', () => {

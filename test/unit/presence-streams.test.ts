@@ -21,7 +21,7 @@ function someSession() {
   const transport: Transport = {
     hasRoom: () => room.isThere,
     send: ({ payload }) => void sent.push(payload.toString()),
-    encode: () => ({ bytes: Buffer.alloc(0), start: 0, end: 0, packetIdAt: -1 }),
+    encode: () => ({ bytes: Buffer.alloc(0), start: 0, end: 0, packetIdAt: -1, expiryAt: -1 }),
     sendEncoded: () => undefined,
     close: () => undefined,
   }
