@@ -2,16 +2,18 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Directory } from './directory.ts'
 import { BrokerError } from './errors.ts'
-import { admit as admitted, type MessageLog } from './message-log.ts'
+import { admit as admitted, type LogItem, type MessageLog } from './message-log.ts'
 import type { Counters } from './metrics.ts'
 import type { Quota } from './quota.ts'
 import { TransientStoreError } from './stores.ts'
 import type { Admission, LogEntry, Message, Party, ReceiptSink } from './types.ts'
 import { createUuid } from './uuid.ts'
+import { isWatermark, type Watermarks } from './watermarks.ts'
 
 export type AdmissionDeps = Readonly<{
   directory: Directory
   log: MessageLog
+  watermarks: Pick<Watermarks, 'append'>
   quota: Quota
   /** Delivers what is never stored to whom follows now. */
   live: (entry: LogEntry) => void
@@ -20,10 +22,11 @@ export type AdmissionDeps = Readonly<{
 
 type Arrival = Readonly<{ message: Message; sink: ReceiptSink; token: number }>
 
+const nobody: ReceiptSink = { settle: () => undefined }
 const lookupTries = 40
 const lookupPauseMs = 250
 
-export function createAdmission({ directory, log, quota, live, counters }: AdmissionDeps): Admission {
+export function createAdmission({ directory, log, watermarks, quota, live, counters }: AdmissionDeps): Admission {
   // A sender whose receiver must be looked up first: its later messages wait behind, so that their order stays.
   const lookups = new Map<number, Arrival[]>()
 
@@ -35,8 +38,10 @@ export function createAdmission({ directory, log, quota, live, counters }: Admis
       return
     }
     const id = createUuid()
+    const item = { id, message, to, sink, token }
+    if (isWatermark(message.kind) && raise(watermarks, item)) return
     if (message.stored) {
-      log.append({ id, message, to, sink, token })
+      log.append(item)
       return
     }
     const ts = Date.now()
@@ -93,4 +98,13 @@ export function createAdmission({ directory, log, quota, live, counters }: Admis
       void lookUp(sender, arrivals)
     },
   }
+}
+
+/** False: the message itself goes on its way, too: between XMPP clients nothing of it is lost. */
+function raise(watermarks: AdmissionDeps['watermarks'], item: LogItem): boolean {
+  const { body, xref } = item.message
+  if (body.format === 'json') watermarks.append(item)
+  // To other protocols it is what it says; that it names nothing known is no error (DESIGN §4).
+  else if (xref !== undefined) watermarks.append({ ...item, sink: nobody })
+  return body.format === 'json'
 }

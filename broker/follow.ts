@@ -10,6 +10,8 @@ const retryMs = 1000
 
 export type FollowersDeps = Readonly<{
   log: MessageLog
+  /** Of receipts and read markers. */
+  watermarks: Pick<MessageLog, 'read' | 'onAppended'>
   positions: Pick<ArchiveStore, 'backlogStart' | 'savePositions'>
   /** Reads at a time, per node (DESIGN §9). */
   logReaders: number
@@ -26,7 +28,7 @@ export type FollowerHub = Followers &
     save(): Promise<void>
   }>
 
-export function createFollowers({ log, positions, logReaders, logger }: FollowersDeps): FollowerHub {
+export function createFollowers({ log, watermarks, positions, logReaders, logger }: FollowersDeps): FollowerHub {
   const byOwner = new Map<number, Set<LogFollower>>()
   const turns = createTurns(logReaders)
   let changed = new Map<number, number>()
@@ -38,7 +40,8 @@ export function createFollowers({ log, positions, logReaders, logger }: Follower
   }
 
   function follow(session: FollowingSession, owner: number, view: View, after: number): Follower {
-    const follower = new LogFollower({ session, owner, view, after, log, turns, logger, onClose: remove })
+    const source = view === 'evt' ? watermarks : log
+    const follower = new LogFollower({ session, owner, view, after, log: source, turns, logger, onClose: remove })
     const followers = byOwner.get(owner)
     if (followers) followers.add(follower)
     else byOwner.set(owner, new Set([follower]))
@@ -66,7 +69,19 @@ export function createFollowers({ log, positions, logReaders, logger }: Follower
     if (seq > (changed.get(account) ?? 0)) changed.set(account, seq)
   }
 
-  log.onAppended((entry) => each(entry.owner, (follower) => follower.offer(entry)))
+  log.onAppended((entry) =>
+    each(entry.owner, (follower) => {
+      if (follower.view !== 'evt') follower.offer(entry)
+    }),
+  )
+  watermarks.onAppended((entry) =>
+    each(entry.owner, (follower) => {
+      if (follower.view === 'evt') follower.offer(entry)
+      // What an XMPP client says reaches the others as it said it.
+      else if (follower.view === 'chat' && entry.message.body.format === 'json')
+        follower.offerLive({ ...entry, seq: 0 })
+    }),
+  )
   return {
     follow,
     acknowledged,
@@ -86,7 +101,7 @@ type FollowerOptions = Readonly<{
   owner: number
   view: View
   after: number
-  log: MessageLog
+  log: Pick<MessageLog, 'read'>
   turns: Turns
   logger: Logger
   onClose: (follower: LogFollower) => void
@@ -190,8 +205,10 @@ class LogFollower implements Follower {
 /** Kinds that have no place on `msg`, `sent` and `text` (the table of DESIGN §2). */
 const eventKinds: ReadonlySet<Kind> = new Set(['receipt', 'marker', 'typing', 'presence', 'error'])
 
-function isInView({ owner, message: { from, to, kind } }: LogEntry, view: View): boolean {
+function isInView({ owner, seq, message: { from, to, kind } }: LogEntry, view: View): boolean {
   if (view === 'chat') return true
+  // Its own log has receipts and markers only; of what is live it shows who types.
+  if (view === 'evt') return seq > 0 || (kind === 'typing' && to.id === owner && from.id !== owner)
   if (eventKinds.has(kind)) return false
   switch (view) {
     case 'msg':

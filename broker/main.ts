@@ -29,11 +29,13 @@ import type { MqttAdapter } from './mqtt/listen.ts'
 import { createPresence } from './presence.ts'
 import { createQuota } from './quota.ts'
 import { createReadiness } from './readiness.ts'
+import { createReceipts } from './receipts.ts'
 import { createRegistrar } from './registrar.ts'
 import { createRosters } from './roster.ts'
 import { createRounds } from './rounds.ts'
 import type { Store } from './stores.ts'
 import type { Listening } from './types.ts'
+import { createWatermarks } from './watermarks.ts'
 
 export type Broker = Readonly<{
   listening: readonly Listening[]
@@ -77,17 +79,26 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
 
   const directory = createDirectory(store.accounts, domain)
   const log = createMessageLog({ archive: store.archive, directory, contentOfXml, counters, logger })
-  const followers = createFollowers({ log, positions: store.archive, logReaders: limits.logReaders, logger })
+  const lastPosition = await store.watermarks.lastPosition()
+  const watermarks = createWatermarks({ store: store.watermarks, lastPosition, directory, logger })
+  const followers = createFollowers({
+    log,
+    watermarks,
+    positions: store.archive,
+    logReaders: limits.logReaders,
+    logger,
+  })
   const quota = createQuota(config.quota)
-  const admission = createAdmission({ directory, log, quota, live: followers.live, counters })
+  const admission = createAdmission({ directory, log, watermarks, quota, live: followers.live, counters })
 
   const rosters = createRosters({ store: store.rosters, directory, domain })
   const presence = createPresence({ rosters, directory })
+  const { delivered } = createReceipts({ rosters, watermarks, logger })
 
   const shared = { config, limits, listeners, counters, logger, auth, admission, followers, rosters, presence }
   const guest = config.mqtt.anonymous ? anonymous : null
   const publicResource = createDeviceNames(await store.secrets.getOrCreate('device-names', 32))
-  const mqtt = await createMqttBorder({ ...shared, store, log, directory, publicResource, anonymous: guest })
+  const mqtt = await createMqttBorder({ ...shared, store, log, delivered, directory, publicResource, anonymous: guest })
   const { pressure, publisher } = mqtt
   auth.onDeleted((account) => {
     directory.forget(account)
@@ -142,10 +153,11 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   async function stop(): Promise<void> {
     for (const border of borders.toReversed()) await border.stop()
     await Promise.race([
-      Promise.all([log.batcher.drained(), mqtt.drained()]),
+      Promise.all([log.batcher.drained(), watermarks.batcher.drained(), mqtt.drained()]),
       pause(flushMs, undefined, { ref: false }),
     ])
     log.batcher.abandon()
+    watermarks.batcher.abandon()
     mqtt.abandon()
     await rounds.stop()
     await auth.stop()

@@ -65,15 +65,24 @@ export const contentSchema = z.object({
   ttl: z.int().positive().max(0xffffffff).exactOptional(),
 })
 
-/** The kinds that a client may send today. */
+/** The kind that REST takes today; doors take those of `envelopeSchemas`. */
 export const sendableKind = z.literal('message')
 export const oidSchema = word.min(1)
 
-const envelopeSchema = contentSchema.extend({
-  v: z.literal(1).exactOptional(),
-  kind: sendableKind.exactOptional(),
-  oid: oidSchema.nullable().exactOptional(),
-})
+/** XEP-0085 §5.1; without a state somebody who types is composing. */
+export const typingStates = ['active', 'composing', 'paused', 'inactive', 'gone'] as const
+
+const refSchema = z.object({ ref: word.min(1) })
+const typingSchema = z.object({ data: z.strictObject({ state: z.enum(typingStates) }).exactOptional() })
+const frame = { v: z.literal(1).exactOptional(), oid: oidSchema.exactOptional() }
+
+/** What each kind that a door takes may say. */
+const envelopeSchemas = {
+  message: contentSchema.extend({ ...frame, kind: sendableKind.exactOptional() }),
+  receipt: refSchema.extend({ ...frame, kind: z.literal('receipt') }),
+  marker: refSchema.extend({ ...frame, kind: z.literal('marker') }),
+  typing: typingSchema.extend({ ...frame, kind: z.literal('typing') }),
+} as const
 
 export type Draft = Readonly<{ kind: Kind; oid: string | null; content: Content }>
 
@@ -108,7 +117,7 @@ function looksLikeEnvelope(value: unknown): boolean {
 }
 
 function readEnvelope(value: unknown): Draft | BrokerError {
-  const parsed = envelopeSchema.safeParse(dropNulls(value))
+  const parsed = schemaOf(value).safeParse(dropNulls(value))
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
     return new BrokerError(
@@ -117,7 +126,14 @@ function readEnvelope(value: unknown): Draft | BrokerError {
     )
   }
   const { v: _version, kind = 'message', oid = null, ...content } = parsed.data
-  return isEmptyContent(content) ? new BrokerError('bad-payload', 'The message is empty.') : { kind, oid, content }
+  const isEmpty = kind === 'message' && isEmptyContent(content)
+  return isEmpty ? new BrokerError('bad-payload', 'The message is empty.') : { kind, oid, content }
+}
+
+/** A kind that no door takes is a message's fault. */
+function schemaOf(value: unknown): (typeof envelopeSchemas)[keyof typeof envelopeSchemas] {
+  const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined
+  return kind === 'receipt' || kind === 'marker' || kind === 'typing' ? envelopeSchemas[kind] : envelopeSchemas.message
 }
 
 /** The envelope writes absent fields as null (DESIGN §4); the schema knows them as absent. */
@@ -151,7 +167,8 @@ export function jsonBody(content: Content): Body {
 
 /** A message made from JSON or plain text by MQTT or HTTP. */
 export function draftMessage(draft: Draft, end: Pick<Message, 'from' | 'device' | 'to'>): Message {
-  return { ...end, ...draft, toResource: null, xid: null, body: jsonBody(draft.content), stored: true }
+  const stored = draft.kind === 'message'
+  return { ...end, ...draft, toResource: null, xid: null, body: jsonBody(draft.content), stored }
 }
 
 export type Envelope = Readonly<

@@ -43,6 +43,8 @@ export interface StreamState {
   resume(): void
   /** Entries of the log up to this seq may have been sent. */
   readonly sent: number
+  /** Of `evt` all up to here is acknowledged. */
+  readonly eventPosition: number
   /** Acknowledged up to this seq, by filter. */
   positions(): ReadonlyMap<string, number>
 }

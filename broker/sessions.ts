@@ -28,8 +28,12 @@ export type SessionsDeps = Readonly<{
   limits: Limits
   counters: Counters
   logger: Logger
-  /** Gives a session that is read from the store its streams back; what they may have sent goes up to the seq `sent`. */
-  restoreStreams: (session: Session, subscriptions: readonly StoredSubscription[], sent: number) => void
+  /** Gives a session that is read from the store its streams back. */
+  restoreStreams: (
+    session: Session,
+    subscriptions: readonly StoredSubscription[],
+    places: Pick<StoredSession, 'streamSent' | 'eventPosition'>,
+  ) => void
   /** Tells the account that its queue overflowed. */
   onOverflow: (session: Session, dropped: number) => void
 }>
@@ -115,7 +119,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     for (const subscription of stored.subscriptions)
       if (subscription.position === null) addSubscription(session, subscription)
     const streams = stored.subscriptions.filter(({ position }) => position !== null)
-    if (streams.length > 0) deps.restoreStreams(session, streams, stored.streamSent)
+    if (streams.length > 0) deps.restoreStreams(session, streams, stored)
     register(session)
   }
 
@@ -298,6 +302,8 @@ function restoreQueue(queue: QueueCursor, stored: StoredSession): void {
 
 function toState({ id, epoch, queue, inFlight, expiryInterval, disconnectedAt, streams }: Session): SessionState {
   const { head = 0, sent = 0, knownUpTo: cursor = 0 } = queue ?? {}
-  const [positions, streamSent] = [streams?.positions() ?? new Map<string, number>(), streams?.sent ?? 0]
-  return { id, epoch, head, sent, cursor, inFlight, streamSent, expiryInterval, disconnectedAt, positions }
+  const { sent: streamSent = 0, eventPosition = 0 } = streams ?? {}
+  const queued = { head, sent, cursor, inFlight }
+  const positions = streams?.positions() ?? new Map<string, number>()
+  return { id, epoch, ...queued, streamSent, eventPosition, expiryInterval, disconnectedAt, positions }
 }

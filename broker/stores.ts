@@ -116,6 +116,50 @@ export interface ArchiveQueryStore {
   count(owner: number, range: ArchiveRange): Promise<number>
 }
 
+/** A receipt or a read marker on its way. */
+export type Raising = Readonly<{
+  /** Chosen by the node, increasing; its place in the stream `evt` of all who are told. */
+  n: number
+  /** UUIDv7 made by the node. */
+  id: string
+  kind: 'receipt' | 'marker'
+  /** Who has got or read all up to the message, and who sent it. */
+  account: number
+  peer: number
+  /** The message by its id, or as XMPP names it. */
+  ref: Readonly<{ id: string }> | Readonly<{ xid: string }>
+}>
+
+/** `owners`: who is told; none when a newer one was there. */
+export type Raised = Readonly<{ message: string; xid: string | null; at: number; owners: readonly number[] }>
+
+/** The newest receipt or marker of one conversation, as one owner sees it. `account` is the owner or the peer. */
+export type WatermarkRow = Readonly<{
+  owner: number
+  ownerName: string
+  peer: number
+  peerName: string
+  n: number
+  id: string
+  kind: Raising['kind']
+  account: number
+  message: string
+  xid: string | null
+  at: number
+}>
+
+export interface WatermarkStore {
+  /**
+   * The newest wins. In the batch's order; null: the peer has sent no such message to the account. Safe to repeat with the
+   * same ids when the outcome is unknown. @throws TransientStoreError
+   */
+  raise(batch: readonly Raising[]): Promise<readonly (Raised | null)[]>
+  /** By n, `n > after`. */
+  read(owner: number, after: number, limit: number): Promise<readonly WatermarkRow[]>
+  /** The highest n ever used. */
+  lastPosition(): Promise<number>
+}
+
 export type StoredSubscription = Readonly<{
   filter: string
   qos: 0 | 1
@@ -160,6 +204,8 @@ export type StoredSession = Readonly<{
   inFlight: readonly InFlightPosition[]
   /** Entries of the account's log up to this seq may have been sent. */
   streamSent: number
+  /** Of `evt` all up to here is acknowledged. */
+  eventPosition: number
   /** References behind the head, and their payload bytes. */
   queued: number
   queuedBytes: number
@@ -204,6 +250,7 @@ export type SessionState = Readonly<{
   cursor: number
   inFlight: readonly InFlightPosition[]
   streamSent: number
+  eventPosition: number
   expiryInterval: number
   disconnectedAt: number | null
   positions: ReadonlyMap<string, number>
@@ -377,6 +424,7 @@ export interface Store {
   readonly archive: ArchiveStore
   readonly archiveQueries: ArchiveQueryStore
   readonly sessions: SessionStore
+  readonly watermarks: WatermarkStore
   readonly queues: QueueStore
   readonly rosters: RosterStore
   readonly changes: ChangeStore

@@ -23,9 +23,9 @@ export type FilterKind =
 
 const plain = { kind: 'plain' } as const
 const closed = { kind: 'closed' } as const
-const views: readonly View[] = ['msg', 'sent', 'text', 'err']
+const views: readonly View[] = ['msg', 'sent', 'text', 'evt', 'err']
 /** `u/{me}/#` and `u/{me}/+`: never `text`, which repeats `msg`. */
-const allViews: readonly View[] = ['msg', 'sent', 'err']
+const allViews: readonly View[] = ['msg', 'sent', 'evt', 'err']
 
 function isReserved(firstLevel: string): boolean {
   return firstLevel === 'u' || firstLevel === 'g' || firstLevel === 'cb' || firstLevel.startsWith('$')

@@ -72,6 +72,8 @@ export type Message = Readonly<{
   strictOid?: boolean
   /** The XMPP `id` attribute, for references only. */
   xid: string | null
+  /** What a receipt or marker of an XMPP client names, by its XMPP id. */
+  xref?: string
   content: Content
   body: Body
   /** False: delivered to whom follows now, never stored (XEP-0334 no-store, headline, bodiless). */
@@ -91,6 +93,8 @@ export type Admitted = Readonly<{
   oid: string | null
   xid: string | null
   content: Content
+  /** The XMPP `id` attribute of what a receipt or marker names; null: it has none. */
+  refXid?: string | null
   body: Body
   wires: Map<string, Buffer | string>
 }>
@@ -139,8 +143,11 @@ export interface PlainPublisher {
   publish(principal: Principal, draft: PlainDraft, sink: ReceiptSink, token: number): BrokerError | null
 }
 
-/** Which part of an owner's log a follower wants. `chat` is both directions, for borders that sort themselves. */
-export type View = 'msg' | 'sent' | 'text' | 'err' | 'chat'
+/**
+ * Which part of an owner's log a follower wants. `chat` is both directions, for borders that sort themselves; `evt` has a
+ * log of its own, of receipts and read markers.
+ */
+export type View = 'msg' | 'sent' | 'text' | 'evt' | 'err' | 'chat'
 
 /** A refusal, or another thing that concerns one account only; live, never stored (`u/{me}/err`). */
 export type Notice = Readonly<{ code: string; detail: string; at: number; [more: string]: unknown }>

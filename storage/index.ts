@@ -22,6 +22,7 @@ import { createRefreshTokenStore } from './sql/refresh-tokens.ts'
 import { createRosterStore } from './sql/roster.ts'
 import { createSecretStore } from './sql/secrets.ts'
 import { createSessionStore } from './sql/sessions.ts'
+import { createWatermarkStore } from './sql/watermarks.ts'
 import { StoreStartError } from './start-error.ts'
 
 export { StoreStartError }
@@ -71,6 +72,7 @@ function createStore(endpoint: Endpoint, db: Database): Store {
     archive: createArchiveStore(db, db.pipelined('joins batches')),
     archiveQueries: createArchiveQueryStore(db),
     sessions: createSessionStore(db, removal),
+    watermarks: createWatermarkStore(db),
     queues: createQueueStore(db, db.pipelined(), removal),
     rosters: createRosterStore(db),
     changes: createChangeStore(db),

@@ -1,4 +1,5 @@
 // Between a <message/> and a Message, both ways. Pure.
+import { typingStates } from '../../broker/message.ts'
 import type { Admitted, Body, Content, Kind, LogEntry, Media, Message, Party } from '../../broker/types.ts'
 import { contentOf } from './content.ts'
 import { childOf, clientNs, type Element, el, elementsOf, escapeAttribute, toXml } from './element.ts'
@@ -24,15 +25,18 @@ export function toMessage(stanza: Stanza, sender: Sender, domain: string): Messa
   if (element.children.length === 0) return null
   const lang = element.attrs['xml:lang'] ?? sender.lang
   const originId = childOf(element, 'origin-id', stanzaIdNs)?.attrs.id
+  const kind = kindOf(element)
+  const xref = namedBy(kind, element)
   return {
-    kind: kindOf(element),
+    kind,
     from: sender.party,
     device: sender.resource,
     to: stanza.to?.local ?? sender.party.name,
     toResource: stanza.to?.resource || null,
     oid: originId !== undefined && originId !== '' && originId.length <= maxKeyLength ? originId : null,
     xid: stanza.id,
-    content: contentOf(element, lang),
+    ...(xref !== null && { xref }),
+    content: kind === 'typing' ? typingOf(element) : contentOf(element, lang),
     body: toBody(element, stanza.type, lang),
     stored: isStored(element, stanza.type),
   }
@@ -45,10 +49,28 @@ export function contentOfXml(childrenXml: string): Content {
   return contentOf(element, element.attrs['xml:lang'] ?? null)
 }
 
+const typingNs = 'http://jabber.org/protocol/chatstates'
+const receiptNs = 'urn:xmpp:receipts'
+const markerNs = 'urn:xmpp:chat-markers:0'
 const withoutBody: Readonly<Record<string, Kind>> = {
-  'http://jabber.org/protocol/chatstates': 'typing',
-  'urn:xmpp:receipts': 'receipt',
-  'urn:xmpp:chat-markers:0': 'marker',
+  [typingNs]: 'typing',
+  [receiptNs]: 'receipt',
+  [markerNs]: 'marker',
+}
+
+/** XEP-0184, XEP-0333: the XMPP id of the message that was received or displayed; null: nothing of that is said. */
+function namedBy(kind: Kind, element: Element): string | null {
+  if (kind === 'receipt') return childOf(element, 'received', receiptNs)?.attrs.id || null
+  if (kind !== 'marker') return null
+  const marker = childOf(element, 'displayed', markerNs) ?? childOf(element, 'acknowledged', markerNs)
+  return marker?.attrs.id || null
+}
+
+/** XEP-0085 */
+function typingOf(element: Element): Content {
+  const names = elementsOf(element).flatMap(({ ns, name }) => (ns === typingNs ? [name] : []))
+  const state = typingStates.find((known) => names.includes(known)) ?? 'composing'
+  return state === 'composing' ? {} : { data: { state } }
 }
 
 function kindOf(element: Element): Kind {
@@ -142,12 +164,13 @@ type Payload = Readonly<{ attributes: string; children: string }>
 
 const wrapped = /^<message((?: (?:type|xml:lang)='[^']*')+)>/
 
-function payloadOf({ body, content }: Admitted): Payload {
+function payloadOf(message: Admitted): Payload {
+  const { body } = message
   const chat = attribute('type', 'chat')
   if (body.format === 'json')
     return {
       attributes: chat,
-      children: childrenOf(content)
+      children: childrenOf(message)
         .map((child) => toXml(child))
         .join(''),
     }
@@ -156,8 +179,25 @@ function payloadOf({ body, content }: Admitted): Payload {
   return { attributes: kept[1] ?? '', children: body.text.slice(kept[0].length, -'</message>'.length) }
 }
 
-/** What came as JSON or plain text, in XMPP's words: XEP-0066 for media, XEP-0335 for data. */
-function childrenOf(content: Content): readonly Element[] {
+/** What came as JSON or plain text, in XMPP's words. */
+function childrenOf({ kind, content, refXid }: Admitted): readonly Element[] {
+  const id = refXid ?? content.ref
+  if (kind === 'receipt') return [el('received', receiptNs, { id })]
+  if (kind === 'marker') return [el('displayed', markerNs, { id })]
+  if (kind === 'typing') return [el(stateOf(content), typingNs)]
+  return wordsOf(content)
+}
+
+function stateOf({ data }: Content): string {
+  return typingStates.find((state) => isRecord(data) && data.state === state) ?? 'composing'
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
+
+/** XEP-0066 for media, XEP-0335 for data. */
+function wordsOf(content: Content): readonly Element[] {
   const { subject, thread, lang, media = [], data } = content
   const worded = (name: string, text: string) => el(name, clientNs, { 'xml:lang': lang }, text)
   const body = content.text ?? media[0]?.url

@@ -19,7 +19,7 @@ import { createSessions, type Sessions } from '../sessions.ts'
 import type { Store } from '../stores.ts'
 import { classifyFilter } from '../topic.ts'
 import { createTopicTable, looseTopic } from '../topic-table.ts'
-import type { Admission, Authenticator, PlainPublisher, Principal } from '../types.ts'
+import type { Admission, Authenticator, LogEntry, PlainPublisher, Principal } from '../types.ts'
 import { createWills } from '../wills.ts'
 import { checkTopicName } from './codec/publish.ts'
 import type { Host } from './host.ts'
@@ -39,6 +39,8 @@ export type MqttBorderDeps = Readonly<{
   anonymous: Principal | null
   admission: Admission
   followers: FollowerHub
+  /** A chat device has acknowledged an entry. */
+  delivered: (entry: LogEntry) => void
   presence: Presence
   /** The name by which others know a device (DESIGN §3). */
   publicResource: (clientId: string) => string
@@ -91,12 +93,14 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     limits,
     counters,
     logger,
-    restoreStreams: (session, stored, sent) =>
+    restoreStreams: (session, stored, { streamSent, eventPosition }) =>
       restoreStreams(stored, (filter) => classifyFilter(filter, session.accountName, config.domain), {
         session,
         followers,
         presence: presenceStreams.of(session),
-        repeatsUpTo: sent,
+        delivered: deps.delivered,
+        repeatsUpTo: streamSent,
+        eventPosition,
       }),
     onOverflow: ({ account, clientId }, dropped) =>
       followers.notice(account, {

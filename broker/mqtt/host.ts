@@ -9,7 +9,7 @@ import type { Publication } from '../publication.ts'
 import type { RetainedMessages } from '../retained.ts'
 import type { Sessions } from '../sessions.ts'
 import type { TopicTable } from '../topic-table.ts'
-import type { Admission, Authenticator, Followers, Notice, Party, Principal } from '../types.ts'
+import type { Admission, Authenticator, Followers, LogEntry, Notice, Party, Principal } from '../types.ts'
 import type { Flusher } from './output.ts'
 import type { PresenceStreams } from './presence-streams.ts'
 import type { MqttWills } from './will.ts'
@@ -26,6 +26,8 @@ export type Host = Readonly<{
   bus: Bus
   admission: Admission
   followers: Followers
+  /** A chat device has acknowledged an entry. */
+  delivered: (entry: LogEntry) => void
   presence: Presence
   presenceStreams: PresenceStreams
   /** The name by which others know a device (DESIGN §3). */

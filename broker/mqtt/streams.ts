@@ -16,27 +16,27 @@ type Following = Readonly<{
   session: Session
   followers: Followers
   presence: SessionPresence
+  /** A chat device has acknowledged an entry. */
+  delivered: (entry: LogEntry) => void
   /** Entries up to this seq may have been sent by an earlier run of the broker. */
   repeatsUpTo: number
+  /** Of `evt` all up to here is acknowledged. */
+  eventPosition: number
 }>
 const envelopeType = 'application/vnd.clearbox+json; v=1'
 const noIds: readonly number[] = []
 
 /** The followers of one session, one per stream however many filters name it. They end with its subscriptions. */
 export class SessionStreams implements StreamState {
-  private readonly session: Session
-  private readonly followers: Followers
+  private readonly following: Following
   private readonly filters = new Map<string, Filter>()
   private readonly streams = new Map<View, Stream>()
   /** Of the account's contacts; not from the log. */
   readonly presence: SessionPresence
-  private readonly repeatsUpTo: number
 
-  constructor({ session, followers, presence, repeatsUpTo }: Following) {
-    this.repeatsUpTo = repeatsUpTo
-    this.session = session
-    this.followers = followers
-    this.presence = presence
+  constructor(following: Following) {
+    this.following = following
+    this.presence = following.presence
   }
 
   has(filter: string): boolean {
@@ -48,7 +48,11 @@ export class SessionStreams implements StreamState {
   }
 
   get sent(): number {
-    return Math.max(this.repeatsUpTo, ...[...this.streams.values()].map((stream) => stream.sent))
+    return Math.max(this.following.repeatsUpTo, ...[...this.streams.values()].map((stream) => stream.sent))
+  }
+
+  get eventPosition(): number {
+    return this.streams.get('evt')?.acknowledgedUpTo ?? 0
   }
 
   get count(): number {
@@ -104,8 +108,10 @@ export class SessionStreams implements StreamState {
     return positions
   }
 
-  private createStream(view: View, start: number): Stream {
-    return new Stream({ session: this.session, followers: this.followers, view, start, repeatsUpTo: this.repeatsUpTo })
+  private createStream(view: View, position: number): Stream {
+    if (view !== 'evt') return new Stream({ ...this.following, view, start: position })
+    // Where the session stood in it, else from the beginning: the newest of each conversation, like a state.
+    return new Stream({ ...this.following, view, start: this.following.eventPosition, repeatsUpTo: 0 })
   }
 
   /** Overlapping filters deliver once: the best QoS, all identifiers. */
@@ -135,7 +141,8 @@ export function restoreStreams(
   following.session.streams = streams
 }
 
-type StreamOptions = Pick<Following, 'session' | 'followers' | 'repeatsUpTo'> & Readonly<{ view: View; start: number }>
+type StreamOptions = Pick<Following, 'session' | 'followers' | 'delivered' | 'repeatsUpTo'> &
+  Readonly<{ view: View; start: number }>
 
 /** One view of the owner's log for one session. */
 class Stream implements FollowingSession, Origin {
@@ -146,11 +153,13 @@ class Stream implements FollowingSession, Origin {
   private readonly view: View
   private readonly topic: Topic
   private readonly followers: Followers
-  private readonly outstanding = new Set<number>()
+  private readonly delivered: Following['delivered']
+  private readonly outstanding = new Map<number, LogEntry>()
   private follower: Follower | null = null
   private start: number
 
-  constructor({ session, view, start, followers, repeatsUpTo }: StreamOptions) {
+  constructor({ session, view, start, followers, delivered, repeatsUpTo }: StreamOptions) {
+    this.delivered = delivered
     this.repeatsUpTo = repeatsUpTo
     this.session = session
     this.view = view
@@ -159,21 +168,25 @@ class Stream implements FollowingSession, Origin {
     this.followers = followers
   }
 
-  /** All entries of the view up to here are acknowledged; -1 for notices, which have no place in the log. */
+  /** In the account's log; -1 for what has no place there. */
   get position(): number {
-    if (this.view === 'err') return -1
-    const [first] = this.outstanding
+    return this.view === 'err' || this.view === 'evt' ? -1 : this.acknowledgedUpTo
+  }
+
+  /** All entries of the view up to here are acknowledged. */
+  get acknowledgedUpTo(): number {
+    const [first] = this.outstanding.keys()
     return first === undefined ? (this.follower?.cursor ?? this.start) : first - 1
   }
 
   /** Entries up to here may have been sent. */
   get sent(): number {
-    return this.view === 'err' ? 0 : (this.follower?.cursor ?? this.start)
+    return this.view === 'err' || this.view === 'evt' ? 0 : (this.follower?.cursor ?? this.start)
   }
 
   /** Of several stored positions the highest is right: each was acknowledged. */
   startBehind(position: number): void {
-    if (this.follower === null && position > this.start) this.start = position
+    if (this.view !== 'evt' && this.follower === null && position > this.start) this.start = position
   }
 
   open(): void {
@@ -194,15 +207,17 @@ class Stream implements FollowingSession, Origin {
   deliver(_follower: Follower, entry: LogEntry): boolean {
     const publication = this.toPublication(entry)
     if (publication === null) return true
-    const { qos } = this
+    const qos = entry.message.kind === 'typing' ? 0 : this.qos
     if (!this.session.offer(this.inFlight(publication, entry.seq), qos)) return false
-    if (qos === 1 && entry.seq > 0) this.outstanding.add(entry.seq)
+    if (qos === 1 && entry.seq > 0) this.outstanding.set(entry.seq, entry)
     else this.tellPosition(entry.seq)
     return true
   }
 
   acknowledged(seq: number): void {
+    const entry = this.outstanding.get(seq)
     this.outstanding.delete(seq)
+    if (this.view === 'msg' && entry !== undefined) this.delivered(entry)
     this.session.dirty = this.session.persistent
     this.tellPosition(seq)
   }

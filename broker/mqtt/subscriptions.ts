@@ -114,9 +114,12 @@ function open(
   if (kind.kind !== 'plain') session.streams?.open()
 }
 
-function streamsOf({ followers, presenceStreams }: Host, session: Accepted['session']): SessionStreams {
+function streamsOf({ followers, delivered, presenceStreams }: Host, session: Accepted['session']): SessionStreams {
   if (session.streams instanceof SessionStreams) return session.streams
-  const streams = new SessionStreams({ session, followers, presence: presenceStreams.of(session), repeatsUpTo: 0 })
+  const streams = new SessionStreams({
+    ...{ session, followers, delivered, presence: presenceStreams.of(session) },
+    ...{ repeatsUpTo: 0, eventPosition: 0 },
+  })
   session.streams = streams
   return streams
 }

@@ -68,7 +68,8 @@ const PURGE: Statement = {
   SELECT count(*) AS n FROM d`,
 }
 
-const PURGE_KEYS: readonly Statement[] = [
+const PURGE_REST: readonly Statement[] = [
+  { name: 'account-removal-watermarks', text: 'DELETE FROM watermarks WHERE owner = $1' },
   { name: 'account-removal-oids', text: 'DELETE FROM oids WHERE sender = $1' },
   { name: 'account-removal-oid-claims', text: 'DELETE FROM oid_claims WHERE sender = $1' },
 ]
@@ -85,7 +86,7 @@ export function createAccountRemoval(db: Database, queues: QueueRemoval): (name:
       const [purged] = await db.query<{ n: number }>(PURGE, [id])
       left = purged?.n ?? 0
     }
-    for (const statement of PURGE_KEYS) await db.query(statement, [id])
+    for (const statement of PURGE_REST) await db.query(statement, [id])
     return wasThere
   }
 }

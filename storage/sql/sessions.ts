@@ -16,6 +16,7 @@ const ALL: Statement = {
   text: `SELECT s.id, s.epoch, s.account, coalesce(a.name, '') AS account_name, s.client_id, s.expiry_interval,
     floor(extract(epoch FROM s.disconnected_at) * 1000)::bigint AS disconnected_at, s.head, s.sent,
     s.cursor, s.in_flight, CASE WHEN s.disconnected_at IS NULL THEN greatest(s.stream_sent, o.seq) ELSE s.stream_sent END AS stream_sent,
+    s.event_position,
     coalesce(q.queued, 0) AS queued, coalesce(q.bytes, 0)::bigint AS bytes, coalesce(q.tail, 0) AS tail
   FROM sessions AS s LEFT JOIN accounts AS a ON a.id = s.account LEFT JOIN owners AS o ON o.id = s.account
   LEFT JOIN (
@@ -74,8 +75,8 @@ const SAVE: Statement = {
   text: `WITH
   v AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                         $10::bigint[], $11::text[], $12::bigint[])
-      AS v(id, epoch, head, sent, expiry_interval, disconnected_at, cursor, in_flight, stream_sent)),
+                         $10::bigint[], $11::text[], $12::bigint[], $13::bigint[])
+      AS v(id, epoch, head, sent, expiry_interval, disconnected_at, cursor, in_flight, stream_sent, event_position)),
   s AS MATERIALIZED (
     SELECT s.id FROM sessions AS s JOIN v ON v.id = s.id AND v.epoch = s.epoch ORDER BY s.id FOR NO KEY UPDATE OF s),
   p AS (
@@ -83,7 +84,7 @@ const SAVE: Statement = {
     FROM s JOIN unnest($7::bigint[], $8::text[], $9::bigint[]) AS w(session, filter, position) ON w.session = s.id
     WHERE u.session = s.id AND text_key(u.filter) = text_key(w.filter) AND u.position < w.position)
   UPDATE sessions AS w SET head = greatest(w.head, v.head), sent = greatest(w.sent, v.sent),
-    stream_sent = greatest(w.stream_sent, v.stream_sent), cursor = v.cursor, in_flight = v.in_flight::bigint[],
+    stream_sent = greatest(w.stream_sent, v.stream_sent), event_position = v.event_position, cursor = v.cursor, in_flight = v.in_flight::bigint[],
     expiry_interval = v.expiry_interval, disconnected_at = to_timestamp(v.disconnected_at / 1000.0)
   FROM s JOIN v ON v.id = s.id WHERE w.id = s.id`,
 }
@@ -98,11 +99,13 @@ type SessionRow = Omit<
   | 'will'
   | 'inFlight'
   | 'streamSent'
+  | 'eventPosition'
   | 'subscriptions'
 > &
   Readonly<{
     in_flight: readonly string[]
     stream_sent: number
+    event_position: number
     account_name: string
     client_id: string
     expiry_interval: number
@@ -208,6 +211,7 @@ function stateColumns(states: readonly SessionState[]): readonly unknown[][] {
     states.map((state) => state.cursor),
     states.map((state) => `{${state.inFlight.join(',')}}`),
     states.map((state) => state.streamSent),
+    states.map((state) => state.eventPosition),
   ]
 }
 
@@ -233,6 +237,7 @@ function toSession(
     cursor: row.cursor,
     inFlight: toPairs(row.in_flight),
     streamSent: row.stream_sent,
+    eventPosition: row.event_position,
     queued: row.queued,
     queuedBytes: row.bytes,
     tail: row.tail,

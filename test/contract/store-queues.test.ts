@@ -135,7 +135,7 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
         sent: last.position,
         expiryInterval: 3600,
         disconnectedAt: null,
-        ...{ cursor: 0, inFlight: [], streamSent: 0 },
+        ...{ cursor: 0, inFlight: [], streamSent: 0, eventPosition: 0 },
         positions: new Map(),
       },
     ])

@@ -26,7 +26,7 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
       sent: 0,
       expiryInterval: 60,
       disconnectedAt: null,
-      ...{ cursor: 0, inFlight: [], streamSent: 0 },
+      ...{ cursor: 0, inFlight: [], streamSent: 0, eventPosition: 0 },
       positions: new Map(),
     },
     ...fields,

@@ -84,7 +84,7 @@ describe('streams', () => {
     expect(history.items.map((item) => item.id)).toEqual([id])
   })
 
-  it.each(['#', '+'])('u/me/%s is msg, sent and err, once although it overlaps, never text', async (wildcard) => {
+  it.each(['#', '+'])('u/me/%s is msg, sent, evt and err, once although it overlaps, never text', async (wildcard) => {
     const { receiver, bob, say } = await pair([wildcard, 'msg', 'sent', 'err'])
     await say('one')
     expect((await receiver.expect('publish')).topic).toBe(`u/${bob.name}/msg`)

@@ -27,7 +27,7 @@ describe('a door', () => {
     fc.assert(
       fc.property(payload, type, (bytes, contentType) => {
         const draft = readDoorPayload(bytes, contentType)
-        if (draft instanceof BrokerError) return
+        if (draft instanceof BrokerError || draft.kind !== 'message') return
         const { text, data, subject, media } = draft.content
         expect(Boolean(text || subject || media?.length) || data !== undefined).toBe(true)
         expect(JSON.stringify(draft.content)).not.toContain('\\u0000')
@@ -59,9 +59,25 @@ describe('a door', () => {
     '{"v":1,"kind":"message","text":"x","oid":""}',
     '{"v":1,"kind":"message","text":"x","media":[{"type":"image/png"}]}',
     '{"v":1,"kind":"message","text":"x","reply":"id"}',
-    '{"v":1,"kind":"typing"}',
+    '{"v":1,"kind":"edit","text":"x"}',
+    '{"v":1,"kind":"marker"}',
+    '{"v":1,"kind":"receipt","ref":""}',
+    '{"v":1,"kind":"typing","data":{"state":"flying"}}',
+    '{"v":1,"kind":"typing","data":{"state":"gone","more":1}}',
     '{"v":1,"kind":"message","text":""}',
   ])('refuses %s', (payload) => expect(read(payload)).toMatchObject({ code: 'bad-payload' }))
+})
+
+it.each([
+  ['{"v":1,"kind":"marker","ref":"id","text":"x"}', 'marker', { ref: 'id' }],
+  ['{"v":1,"kind":"receipt","ref":"id","ttl":null}', 'receipt', { ref: 'id' }],
+  ['{"v":1,"kind":"typing","thread":"t"}', 'typing', {}],
+  ['{"v":1,"kind":"typing","data":{"state":"paused"}}', 'typing', { data: { state: 'paused' } }],
+])('a door takes of %s what the kind may say, and it is no message of the log', (payload, kind, content) => {
+  const draft = read(payload)
+  expect(draft).toEqual({ kind, oid: null, content })
+  if (draft instanceof BrokerError) return
+  expect(draftMessage(draft, { from: alice, device: null, to: 'bob' }).stored).toBe(false)
 })
 
 describe('a line of text', () => {
