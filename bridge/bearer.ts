@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { BrokerError } from '../broker/errors.ts'
 import type { Authenticator, Login, Origin, Principal } from '../broker/types.ts'
 import type { App } from './app.ts'
+import { addressOf } from './peer.ts'
 import { ProblemError } from './problem.ts'
 
 const decorator = 'login'
@@ -52,5 +53,5 @@ export function demandAdmin(request: FastifyRequest): Principal {
 }
 
 export function originOf(request: FastifyRequest): Origin {
-  return { border: 'http', address: request.ip }
+  return { border: 'http', address: addressOf(request) }
 }

@@ -37,6 +37,11 @@ export function peerOf({ socket, headers }: IncomingMessage, isTrusted: IsTruste
   return { address, isSecure }
 }
 
+/** Of a request of fastify; '' when the client has gone, and then there is none, whatever the type says. */
+export function addressOf({ ip }: Readonly<{ ip: string | undefined }>): string {
+  return ip ?? ''
+}
+
 /** A proxy on this machine speaks for others: what it forwards is not from here, unless it is trusted to say so. */
 export function isFromThisMachine(request: IncomingMessage, isTrusted: IsTrusted): boolean {
   if (!isLoopback(peerOf(request, isTrusted).address)) return false

@@ -3,6 +3,7 @@ import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import { networkOf } from '../broker/network.ts'
 import type { App } from './app.ts'
+import { addressOf } from './peer.ts'
 import { ProblemError } from './problem.ts'
 
 type Options = Readonly<{
@@ -25,7 +26,7 @@ export function protection(app: App, { ratePerAddress, hasOwnCertificate }: Opti
     max: ratePerAddress,
     timeWindow: 60_000,
     cache: maxNetworks,
-    keyGenerator: (request) => networkOf(request.ip),
+    keyGenerator: (request) => networkOf(addressOf(request)),
     errorResponseBuilder: (_request, { ttl }) =>
       new ProblemError('quota', 'Too many requests come from this address.', {
         retryAfterSeconds: Math.ceil(ttl / 1000),

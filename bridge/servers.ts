@@ -1,6 +1,7 @@
 // The servers of the HTTP border: the limits of a connection, and the way they stop.
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Config } from '../broker/config.ts'
 import type { Limits } from '../broker/limits.ts'
 import type { Listener, Listeners } from '../broker/listener.ts'
@@ -15,6 +16,8 @@ const optionsFor = ({ loginMs }: Deps['limits']): ServerOptions => ({
   noDelay: true,
 })
 const stopDeadlineMs = 5000
+/** Each answer waits in memory for those before it. */
+const maxPipelined = 100
 
 type Deps = Readonly<{
   config: Pick<Config['http'], 'port' | 'tlsPort' | 'metricsPort'>
@@ -42,7 +45,6 @@ export function createServers(deps: Deps): Servers {
 
   function prepare<T extends Server>(server: T): T {
     server.on('clientError', answerBrokenRequest)
-    server.on('request', (_request, response) => running.add(response))
     servers.push(server)
     return server
   }
@@ -61,7 +63,7 @@ export function createServers(deps: Deps): Servers {
           name: 'http',
           port,
           note,
-          create: () => withUpgrades(createServer(serverOptions, onRequest)),
+          create: () => withUpgrades(createServer(serverOptions, running.limited(onRequest))),
         }),
         await listeners.openTls({
           name: 'https',
@@ -74,12 +76,12 @@ export function createServers(deps: Deps): Servers {
               handshakeTimeout: limits.loginMs,
               ALPNProtocols: ['http/1.1'],
             }
-            return withUpgrades(createTlsServer(options, onRequest))
+            return withUpgrades(createTlsServer(options, running.limited(onRequest)))
           },
         }),
       )
       if (metricsPort === 'off') return open
-      const create = () => prepare(createServer(serverOptions, onMetricsRequest))
+      const create = () => prepare(createServer(serverOptions, running.limited(onMetricsRequest)))
       open.push(await listeners.open({ name: 'metrics', port: metricsPort, create }))
       return open
     },
@@ -92,19 +94,44 @@ export function createServers(deps: Deps): Servers {
   }
 }
 
+/** The requests that have no answer yet, of all connections and of each. */
 function createRunning() {
-  let count = 0
+  const bySocket = new WeakMap<Socket, { count: number }>()
+  let total = 0
   let onIdle: (() => void) | null = null
+
+  function settle(of: { count: number }, count: number): void {
+    of.count -= count
+    total -= count
+    if (total === 0) onIdle?.()
+  }
+
+  function countOf(socket: Socket): { count: number } {
+    const known = bySocket.get(socket)
+    if (known) return known
+    const made = { count: 0 }
+    bySocket.set(socket, made)
+    // Answers that wait for others never close.
+    socket.once('close', () => settle(made, made.count))
+    return made
+  }
+
   return {
-    add(response: Readonly<{ once(event: 'close', listener: () => void): unknown }>): void {
-      count++
-      response.once('close', () => {
-        count--
-        if (count === 0) onIdle?.()
-      })
+    /** Closes who asks too much without waiting for the answers. */
+    limited(onRequest: RequestListener): RequestListener {
+      return (request, response) => {
+        const of = countOf(request.socket)
+        of.count++
+        total++
+        response.once('close', () => {
+          if (of.count > 0) settle(of, 1)
+        })
+        if (of.count > maxPipelined) request.socket.destroy()
+        else onRequest(request, response)
+      }
     },
     async end(deadlineMs: number): Promise<void> {
-      if (count === 0) return
+      if (total === 0) return
       await new Promise<void>((resolve) => {
         const deadline = setTimeout(resolve, deadlineMs)
         onIdle = () => {
