@@ -118,6 +118,8 @@ class LogFollower implements Follower {
   private pageSize = entriesPerRead
   /** The log has grown while it was being read. */
   private missed = false
+  /** It was read to its end, and nothing of it was left out since. */
+  private caughtUp = false
   private stalled = false
   private closed = false
 
@@ -131,8 +133,13 @@ class LogFollower implements Follower {
   offer(entry: LogEntry): void {
     if (this.closed || this.stalled || this.view === 'err') return
     if (this.reading) this.missed = true
-    else if (entry.seq === this.cursor + 1) this.give(entry)
+    else if (this.isNext(entry)) this.give(entry)
     else if (entry.seq > this.cursor) this.catchUp()
+  }
+
+  /** The numbers of receipts and markers have gaps: whoever has all so far is given what comes. */
+  private isNext({ seq }: LogEntry): boolean {
+    return this.view === 'evt' ? this.caughtUp && seq > this.cursor : seq === this.cursor + 1
   }
 
   offerLive(entry: LogEntry): void {
@@ -161,6 +168,7 @@ class LogFollower implements Follower {
   catchUp(): void {
     if (this.reading || this.closed) return
     this.reading = true
+    this.caughtUp = false
     void this.readUntilEnd()
       .catch((fault: unknown) => {
         this.options.logger.warn({ err: fault }, 'a log could not be read; trying again')
@@ -181,7 +189,8 @@ class LogFollower implements Follower {
       const entries = await turns.run(() => log.read(owner, this.cursor, limit))
       const given = this.giveAll(entries)
       this.pageSize = Math.min(entriesPerRead, Math.max(2, given * 2))
-      if (given < entries.length || (entries.length < limit && !this.missed)) return
+      this.caughtUp = given === entries.length && entries.length < limit && !this.missed
+      if (given < entries.length || this.caughtUp) return
     }
   }
 
@@ -195,6 +204,7 @@ class LogFollower implements Follower {
   private give(entry: LogEntry): boolean {
     if (isInView(entry, this.view) && !isExpired(entry) && !this.options.session.deliver(this, entry)) {
       this.stalled = true
+      this.caughtUp = false
       return false
     }
     this.cursor = entry.seq

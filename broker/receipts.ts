@@ -2,7 +2,7 @@
 import type { Rosters } from './contacts.ts'
 import type { Logger } from './log.ts'
 import { jsonBody } from './message.ts'
-import type { LogEntry, Message, ReceiptSink } from './types.ts'
+import type { LogEntry, Message, Party, ReceiptSink } from './types.ts'
 import { createUuid } from './uuid.ts'
 import type { Watermarks } from './watermarks.ts'
 
@@ -32,17 +32,25 @@ export function createReceipts({ rosters, watermarks, logger }: Deps): Receipts 
     return true
   }
 
+  function tell(entry: LogEntry, audience: readonly Party[]): void {
+    const { from } = entry.message
+    if (audience.every((viewer) => viewer.id !== from.id)) return
+    watermarks.append({ id: createUuid(), message: receiptOf(entry), to: from, sink: nobody, token: 0 })
+  }
+
   return {
     delivered(entry) {
       const { owner, message } = entry
-      const { from, to, id } = message
-      if (from.id === owner || to.id !== owner || message.kind !== 'message' || !isNew(entry)) return
-      Promise.resolve(rosters.audience(to))
-        .then((audience) => {
-          if (audience.every((viewer) => viewer.id !== from.id)) return
-          watermarks.append({ id: createUuid(), message: receiptOf(entry), to: from, sink: nobody, token: 0 })
-        })
-        .catch((err: unknown) => logger.warn({ err, message: id }, 'a sender was not told of a delivery'))
+      const { from, to, kind } = message
+      if (from.id === owner || to.id !== owner || kind !== 'message' || !isNew(entry)) return
+      const audience = rosters.audience(to)
+      if (!(audience instanceof Promise)) {
+        tell(entry, audience)
+        return
+      }
+      audience
+        .then((late) => tell(entry, late))
+        .catch((err: unknown) => logger.warn({ err, message: message.id }, 'a sender was not told of a delivery'))
     },
   }
 }

@@ -6,7 +6,8 @@ import type { Queue } from './queue.ts'
 import type { QueueCursor } from './queue-cursor.ts'
 import type { Router } from './router.ts'
 import { type ReadOn, Session, sessionKey, type Transport } from './session.ts'
-import type { QueueStore, SessionState, SessionStore, StoredSession, StoredSubscription, StoredWill } from './stores.ts'
+import { restoreQueue, toState } from './session-state.ts'
+import type { QueueStore, SessionStore, StoredSession, StoredSubscription, StoredWill } from './stores.ts'
 import type { Principal } from './types.ts'
 import type { Wills } from './wills.ts'
 
@@ -287,23 +288,4 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
     count: () => byKey.size,
   }
-}
-
-function restoreQueue(queue: QueueCursor, stored: StoredSession): void {
-  queue.cursor = stored.head
-  queue.tail = Math.max(stored.tail, stored.head)
-  queue.count(stored.queued, stored.queuedBytes)
-  queue.behind = queue.tail > queue.cursor
-  // It was online at an unclean stop: all that it had may have been sent.
-  queue.dupUpTo = stored.disconnectedAt === null ? queue.tail : stored.sent
-  queue.former = new Map(stored.inFlight)
-  queue.formerCursor = stored.cursor
-}
-
-function toState({ id, epoch, queue, inFlight, expiryInterval, disconnectedAt, streams }: Session): SessionState {
-  const { head = 0, sent = 0, knownUpTo: cursor = 0 } = queue ?? {}
-  const { sent: streamSent = 0, eventPosition = 0 } = streams ?? {}
-  const queued = { head, sent, cursor, inFlight }
-  const positions = streams?.positions() ?? new Map<string, number>()
-  return { id, epoch, ...queued, streamSent, eventPosition, expiryInterval, disconnectedAt, positions }
 }
