@@ -11,6 +11,7 @@ import {
 } from '../../broker/mqtt/codec/properties.ts'
 import { encodePublish } from '../../broker/mqtt/codec/publish.ts'
 import { Writer } from '../../broker/mqtt/codec/writer.ts'
+import { runs } from '../helpers/hostile-fuzz.ts'
 import { validConnects } from '../vectors/mqtt-connect.ts'
 import { decodePacket } from '../vectors/mqtt-decode.ts'
 import { bytes } from '../vectors/mqtt-notation.ts'
@@ -90,9 +91,7 @@ describe('The codec meets hostile bytes: it throws Malformed or nothing, and nev
   it('random bytes', () => {
     fc.assert(
       fc.property(level, fc.uint8Array({ maxLength: 200 }), (l, input) => void decodeAmongPoison(l, input)),
-      {
-        numRuns: 2000,
-      },
+      runs(2000),
     )
   })
 
@@ -105,7 +104,7 @@ describe('The codec meets hostile bytes: it throws Malformed or nothing, and nev
         expect(reason !== null || packets.length === 1).toBe(true)
         expect(used === 0).toBe(reason !== null)
       }),
-      { numRuns: 2000 },
+      runs(2000),
     )
   })
 
@@ -116,7 +115,7 @@ describe('The codec meets hostile bytes: it throws Malformed or nothing, and nev
         decodeAmongPoison(valid.level, mutated)
         decodeAmongPoison(other, reframe(mutated))
       }),
-      { numRuns: 3000 },
+      runs(3000),
     )
   })
 
@@ -136,6 +135,7 @@ describe('The codec meets hostile bytes: it throws Malformed or nothing, and nev
         expect(packets).toEqual(decodeAll(l, stream, 0, stream.length).packets)
         expect(from).toBe(stream.length)
       }),
+      runs(100),
     )
   })
 
@@ -182,6 +182,7 @@ describe('What is written is read back', () => {
         expect(readProperties(reader, packetType.PUBLISH)).toEqual(properties)
         reader.finish()
       }),
+      runs(100),
     )
   })
 
@@ -213,6 +214,7 @@ describe('What is written is read back', () => {
           },
         ])
       }),
+      runs(100),
     )
   })
 
@@ -236,6 +238,7 @@ describe('What is written is read back', () => {
         const packet = writer.toPacket(0x10)
         expect(decodeAll(5, packet, 0, packet.length).packets).toEqual([{ ...wanted, level: 5, will: null }])
       }),
+      runs(100),
     )
   })
 })

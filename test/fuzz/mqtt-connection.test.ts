@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
+import { runs } from '../helpers/hostile-fuzz.ts'
 import {
   connectPacket,
   disconnectPacket,
@@ -138,7 +139,7 @@ it('random bytes, before and after the login', async () => {
       await attack(cut(Buffer.concat([...(isLoggedIn ? [login] : []), noise]), where))
       await witnessIsWell()
     }),
-    { numRuns: 150 },
+    runs(150),
   )
 })
 
@@ -148,7 +149,7 @@ it('conversations that could be valid, cut at random places', async () => {
       await attack(cut(Buffer.concat([login, ...packets]), where))
       await witnessIsWell()
     }),
-    { numRuns: 150 },
+    runs(150),
   )
 })
 
@@ -163,7 +164,7 @@ it('conversations with bytes changed, left out and put in', async () => {
       await attack(cut(Buffer.concat([login, Buffer.from(bytes)]), where))
       await witnessIsWell()
     }),
-    { numRuns: 150 },
+    runs(150),
   )
 })
 
@@ -175,6 +176,6 @@ it('many at once, broken off anywhere', async () => {
       )
       await witnessIsWell()
     }),
-    { numRuns: 25 },
+    runs(25),
   )
 })

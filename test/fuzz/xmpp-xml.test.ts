@@ -5,6 +5,7 @@ import { contentOfXml, toMessage } from '../../adapters/xmpp/map.ts'
 import { readStanza } from '../../adapters/xmpp/stanza.ts'
 import { createXmlReader, parseXml } from '../../adapters/xmpp/xml.ts'
 import { XmlFault } from '../../adapters/xmpp/xml-tree.ts'
+import { runs } from '../helpers/hostile-fuzz.ts'
 
 const header = `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>`
 
@@ -70,7 +71,7 @@ describe('XML from anybody', () => {
         expect(outcomes[1]?.fault).toBe(outcomes[0]?.fault)
         expect(elementsIn(outcomes[1]?.said)).toEqual(elementsIn(outcomes[0]?.said))
       }),
-      { numRuns: 1000 },
+      runs(1000),
     )
   })
 
@@ -82,7 +83,7 @@ describe('XML from anybody', () => {
         readInto(said, cut(Buffer.from(`${header}${xml}`), at))
         expect(toXml(said[1] as Element, 'jabber:client')).toBe(xml)
       }),
-      { numRuns: 500 },
+      runs(500),
     )
   })
 
@@ -97,7 +98,7 @@ describe('XML from anybody', () => {
         const message = stanza && toMessage(stanza, sender, 'ex.org')
         if (message !== null) expect(contentOfXml(message.body.text)).toEqual(message.content)
       }),
-      { numRuns: 500 },
+      runs(500),
     )
   })
 })
