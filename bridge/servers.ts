@@ -1,11 +1,12 @@
 // The servers of the HTTP border: the limits of a connection, and the way they stop.
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Config } from '../broker/config.ts'
 import type { Limits } from '../broker/limits.ts'
 import type { Listener, Listeners } from '../broker/listener.ts'
 import { answerBrokenRequest } from './broken-request.ts'
+import type { AttachUpgrades } from './upgrade.ts'
 
 const optionsFor = ({ loginMs }: Deps['limits']): ServerOptions => ({
   maxHeaderSize: 16 * 1024,
@@ -27,7 +28,7 @@ type Deps = Readonly<{
   /** Of the server that has /metrics alone. */
   onMetricsRequest: RequestListener
   /** What else these ports take. */
-  upgrades: Readonly<{ note: string; attach(server: Server): void }>
+  upgrades: Readonly<{ note: string; attach: AttachUpgrades }>
 }>
 
 export interface Servers {
@@ -50,7 +51,7 @@ export function createServers(deps: Deps): Servers {
   }
 
   function withUpgrades<T extends Server>(server: T): T {
-    upgrades.attach(server)
+    upgrades.attach(server, running.hasAnyOf)
     return prepare(server)
   }
 
@@ -96,7 +97,7 @@ export function createServers(deps: Deps): Servers {
 
 /** The requests that have no answer yet, of all connections and of each. */
 function createRunning() {
-  const bySocket = new WeakMap<Socket, { count: number }>()
+  const bySocket = new WeakMap<Duplex, { count: number }>()
   let total = 0
   let onIdle: (() => void) | null = null
 
@@ -106,7 +107,7 @@ function createRunning() {
     if (total === 0) onIdle?.()
   }
 
-  function countOf(socket: Socket): { count: number } {
+  function countOf(socket: Duplex): { count: number } {
     const known = bySocket.get(socket)
     if (known) return known
     const made = { count: 0 }
@@ -117,6 +118,7 @@ function createRunning() {
   }
 
   return {
+    hasAnyOf: (socket: Duplex) => (bySocket.get(socket)?.count ?? 0) > 0,
     /** Closes who asks too much without waiting for the answers. */
     limited(onRequest: RequestListener): RequestListener {
       return (request, response) => {

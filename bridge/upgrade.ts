@@ -26,15 +26,22 @@ const closeTimeoutMs = 5000
 
 type Deps = Readonly<{ upgrades: readonly Upgrade[]; isTrusted: IsTrusted }>
 
+/** `hasUnanswered`: requests of this connection still wait for their answers. */
+export type AttachUpgrades = (server: Server, hasUnanswered: (socket: Duplex) => boolean) => void
+
 /** For every HTTP server: takes what asks for a path and subprotocol of the table, answers everything else. */
-export function createUpgrades({ upgrades, isTrusted }: Deps): (server: Server) => void {
+export function createUpgrades({ upgrades, isTrusted }: Deps): AttachUpgrades {
+  const givenBack = new WeakSet<Duplex>()
   const table = new Map(upgrades.map((upgrade) => [upgrade.path, { upgrade, webSockets: createServer(upgrade) }]))
 
   function take(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // 'close' follows, and that is where a connection ends.
     socket.on('error', () => socket.destroy())
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
-      answerWithout(server, request, socket, head)
+      // Clients ask once, with their first request.
+      if (givenBack.has(socket)) refuse(socket, ofStatus(400, 'There is no such protocol to upgrade to.'))
+      else answerWithout(server, request, socket, head)
+      givenBack.add(socket)
       return
     }
     const found = table.get(request.url?.split('?', 1)[0] ?? '')
@@ -54,10 +61,12 @@ export function createUpgrades({ upgrades, isTrusted }: Deps): (server: Server) 
     })
   }
 
-  return (server) => {
-    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-      take(server, request, socket, head),
-    )
+  return (server, hasUnanswered) => {
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // Their answers would go out in the middle of another protocol.
+      if (hasUnanswered(socket)) socket.destroy()
+      else take(server, request, socket, head)
+    })
   }
 }
 

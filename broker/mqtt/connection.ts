@@ -367,6 +367,8 @@ export class Connection implements Transport {
   }
 
   private fail(fault: unknown): void {
+    // What was going on when the connection ended, or its session was taken over, may fail.
+    if (this.closing) return
     if (fault instanceof Malformed) {
       this.close(fault.reason)
       return

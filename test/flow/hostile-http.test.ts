@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { defaultLimits } from '../../broker/limits.ts'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
+import { handshake } from '../helpers/hostile-frames.ts'
 import { heard, open, type Target, targetOf, tell } from '../helpers/hostile-target.ts'
 import { startWitnesses, type Witnesses } from '../helpers/hostile-witnesses.ts'
 
@@ -136,6 +137,17 @@ describe('a request that is well made and means harm', () => {
       )
       expect([path, [400, 404].includes(status)]).toEqual([path, true])
     }
+  })
+
+  it('to another protocol, behind a request that has no answer yet, ends the connection', async () => {
+    const upgrade = 'GET /docs HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: '
+    const behind = [`${upgrade}h2c\r\n\r\n`, `${upgrade}h2c\r\n\r\n`.repeat(2), handshake('/mqtt')]
+    await witnesses.during(async () => {
+      for (const bytes of behind) {
+        for (let round = 0; round < 20; round++)
+          await tell(target, 'http', `${get('').repeat(1 + (round % 3))}${bytes}`)
+      }
+    })
   })
 
   it('of 256 MB is refused before it has come, and what comes of it is not kept', async () => {
