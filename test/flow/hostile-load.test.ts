@@ -23,7 +23,12 @@ let target: Target
 let witnesses: Witnesses
 beforeAll(async () => {
   server = await startServer({
-    env: { CLEARBOX_METRICS_PORT: '0', CLEARBOX_QUOTA_PER_SECOND: '100000', CLEARBOX_QUOTA_BURST: '100000' },
+    env: {
+      CLEARBOX_METRICS_PORT: '0',
+      CLEARBOX_QUOTA_PER_SECOND: '100000',
+      CLEARBOX_QUOTA_BURST: '100000',
+      CLEARBOX_HTTP_RATE_PER_ACCOUNT: '1000000',
+    },
   })
   const accounts = ['ann', 'ben', 'cat', 'dan', 'eve', 'fay'] as const
   for (const name of accounts) await server.addUser(name)
