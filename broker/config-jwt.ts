@@ -14,7 +14,8 @@ export function jwtFaults(found: ReadonlyMap<SettingPath, Found>, faults: readon
   for (const name of names) {
     const path = `auth.jwt.${name}` as const
     const setting = found.get(path) ?? unread(path, faults)
-    if (setting !== undefined) given[name] = setting
+    // A file with all defaults names them, too.
+    if (setting !== undefined && setting.value !== settingAt(path).default) given[name] = setting
   }
   const [first] = Object.values(given)
   return first === undefined ? [] : [...missing(given, first), ...keyFaults(given)]

@@ -1,5 +1,5 @@
 // RFC 7519: JSON Web Token  https://www.rfc-editor.org/rfc/rfc7519
-import { createSecretKey, randomUUID } from 'node:crypto'
+import { randomUUID, webcrypto } from 'node:crypto'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 
@@ -25,7 +25,11 @@ const payloadSchema = z.object({
 
 /** Tokens of this server: HS256 under `secret` (at least 32 bytes), good for an hour. `sid` names the login. */
 export function createTokens(deps: { secret: Buffer; domain: string }): Tokens {
-  const key = createSecretKey(deps.secret)
+  // Once: jose would import any other kind of key anew for each token.
+  const imported = webcrypto.subtle.importKey('raw', deps.secret, { name: 'HMAC', hash: 'SHA-256' }, false, [
+    'sign',
+    'verify',
+  ])
   const issuer = deps.domain
   return {
     async issue(claims) {
@@ -37,13 +41,13 @@ export function createTokens(deps: { secret: Buffer; domain: string }): Tokens {
         .setAudience(audience)
         .setIssuedAt()
         .setExpirationTime(`${accessLifetimeSeconds}s`)
-        .sign(key)
+        .sign(await imported)
       return { accessToken, expiresIn: accessLifetimeSeconds }
     },
 
     async read(accessToken) {
       const checks = { algorithms: [algorithm], issuer, audience, requiredClaims: ['exp', 'sub'] }
-      const verified = await jwtVerify(accessToken, key, checks).catch(whyNot)
+      const verified = await jwtVerify(accessToken, await imported, checks).catch(whyNot)
       if (verified === 'expired') return verified
       const payload = payloadSchema.safeParse(verified?.payload)
       if (!payload.success) return null
