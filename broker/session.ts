@@ -79,6 +79,7 @@ export type SessionIdentity = Readonly<{
 }>
 
 const noIds: readonly number[] = []
+const nothing = () => undefined
 
 /**
  * Subscriptions, the send window, and what waits. A persistent session reads QoS 1 messages from its queue in the store
@@ -109,7 +110,7 @@ export class Session implements Recipient, Origin {
   /** Null: a clean session has no queue in the store. */
   readonly queue: QueueCursor | null
   /** Called when there is room again, before the queue is read. */
-  onRoom: () => void = () => undefined
+  onRoom: () => void = nothing
   /** Its state differs from what the store has. */
   dirty = false
   private readonly backlog: Backlog
@@ -179,7 +180,7 @@ export class Session implements Recipient, Origin {
   detach(): void {
     this.owner = null
     this.transport = null
-    this.onRoom = () => undefined
+    this.onRoom = nothing
     this.streams?.close()
     this.disconnectedAt = Date.now()
     this.dirty = this.persistent

@@ -1,7 +1,8 @@
 // One MQTT connection: its life from the first byte to the last. MQTT 5 §4.13, 3.1.1 §4.8
 import type { Duplex } from 'node:stream'
+import type { BrokerError } from '../errors.ts'
 import type { Publication, Wire } from '../publication.ts'
-import type { Outgoing, SessionDevice, Transport } from '../session.ts'
+import type { Outgoing, Session, SessionDevice, Transport } from '../session.ts'
 import { type Accepted, acceptConnect } from './accept.ts'
 import { readAck } from './codec/ack.ts'
 import { writeConnack } from './codec/connack.ts'
@@ -17,8 +18,8 @@ import { createDevicePresence } from './device-presence.ts'
 import { toWire, updateExpiry } from './encode.ts'
 import type { Host } from './host.ts'
 import { Input } from './input.ts'
-import { Output } from './output.ts'
-import { PublishPath } from './publish.ts'
+import { type DrainListener, Output } from './output.ts'
+import { type PublishOwner, PublishPath } from './publish.ts'
 import { Replay } from './replay.ts'
 import { SessionStreams } from './streams.ts'
 import { type Answered, subscribe, unsubscribe } from './subscriptions.ts'
@@ -36,7 +37,17 @@ export const closeReason = {
 
 const lingerMs = 2000
 
-export class Connection implements Transport {
+// Shared by all connections: a closure of its own for each would be most of what an idle one keeps.
+const nothing = () => undefined
+function endSocket(this: Duplex): void {
+  this.end()
+}
+/** Not every error is followed by the end: TLS that is negotiated again and again is only reported. */
+function destroySocket(this: Duplex): void {
+  this.destroy()
+}
+
+export class Connection implements Transport, PublishOwner, DrainListener {
   private readonly socket: Duplex
   private readonly address: string
   private readonly host: Host
@@ -47,9 +58,8 @@ export class Connection implements Transport {
   private accepted: Accepted | null = null
   private path: PublishPath | null = null
   private replay: Replay | null = null
-  private device: SessionDevice | null = null
   private maxPacketBytes = Number.POSITIVE_INFINITY
-  private stopWatching: () => void = () => undefined
+  private stopWatching: () => void = nothing
   /** A packet is being handled that others must wait for (CONNECT, SUBSCRIBE). */
   private busy = false
   /** The input waits: for `busy`, a settled publish, the quota, or its own output. */
@@ -69,11 +79,10 @@ export class Connection implements Transport {
     this.host = host
     this.onClose = onClose
     this.input = new Input(host.limits.connectBytes, (buffer, start) => this.takePacket(buffer, start))
-    this.output = new Output(socket, host, () => this.onDrained())
+    this.output = new Output(socket, host, this)
     socket.on('data', (chunk: Buffer) => this.onData(chunk))
-    socket.on('end', () => this.socket.end())
-    // Not every error is followed by the end: TLS that is negotiated again and again is only reported.
-    socket.on('error', () => socket.destroy())
+    socket.on('end', endSocket)
+    socket.on('error', destroySocket)
     socket.on('close', () => this.finish('lost'))
     host.counters.mqttConnections++
   }
@@ -168,7 +177,7 @@ export class Connection implements Transport {
     if (!this.stopped && !this.closing) this.socket.resume()
   }
 
-  private onDrained(): void {
+  onDrained(): void {
     if (this.closing) return
     const { outputBytes } = this.host.limits
     if (this.output.pendingBytes > outputBytes / 2) return
@@ -265,8 +274,6 @@ export class Connection implements Transport {
   private open(accepted: Accepted): void {
     const { session, principal } = accepted
     this.accepted = accepted
-    session.device ??= this.createDevice(accepted)
-    this.device = session.device
     this.maxPacketBytes = accepted.maxPacketBytes
     this.input.maxPacketBytes = this.host.limits.maxPacketBytes
     this.path = new PublishPath({
@@ -276,12 +283,7 @@ export class Connection implements Transport {
       clientId: session.clientId,
       level: this.level,
       output: this.output,
-      onSettled: () => {
-        if (this.stopped) queueMicrotask(this.goOn)
-      },
-      pauseFor: (ms) => this.pauseFor(ms),
-      say: (payload) => this.device?.say(payload) ?? null,
-      end: (reason) => queueMicrotask(() => this.close(reason)),
+      owner: this,
     })
     this.replay = new Replay(session)
     this.stopWatching = this.host.auth.onEnd(principal, () => this.close(closeReason.administrative), accepted.login)
@@ -293,9 +295,31 @@ export class Connection implements Transport {
     session.attach(this, accepted.receiveMaximum)
     session.streams?.open()
     if (session.streams instanceof SessionStreams) session.streams.presence.showAll()
-    this.device?.settle()
+    this.settleDevice(accepted)
     this.busy = false
     this.goOn()
+  }
+
+  onSettled(): void {
+    if (this.stopped) queueMicrotask(this.goOn)
+  }
+
+  say(payload: Buffer): BrokerError | null {
+    if (this.accepted === null) return null
+    const { session } = this.accepted
+    session.device ??= this.createDevice(this.accepted)
+    return session.device?.say(payload) ?? null
+  }
+
+  closeSoon(reason: number): void {
+    queueMicrotask(() => this.close(reason))
+  }
+
+  /** Most sessions never become a device that contacts see. */
+  private settleDevice(accepted: Accepted): void {
+    const { session } = accepted
+    if (session.device === null && followsMessages(session)) session.device = this.createDevice(accepted)
+    session.device?.settle()
   }
 
   private createDevice({ principal, session }: Accepted): SessionDevice | null {
@@ -305,7 +329,7 @@ export class Connection implements Transport {
       presence,
       owner: party(principal.account, principal.name),
       resource: publicResource(session.clientId),
-      followsMessages: () => session.streams instanceof SessionStreams && session.streams.follows('msg'),
+      followsMessages: () => followsMessages(session),
       logger,
     })
   }
@@ -321,7 +345,7 @@ export class Connection implements Transport {
         this.busy = false
         this.output.bytes(answer)
         after()
-        this.device?.settle()
+        this.settleDevice(accepted)
         this.goOn()
       })
       .catch((fault: unknown) => this.fail(fault))
@@ -339,7 +363,7 @@ export class Connection implements Transport {
     this.finish(reasonCode === 0 ? 'good-bye' : 'lost') // [MQTT-3.14.4-3]: with 0 the Will is removed
   }
 
-  private pauseFor(ms: number): void {
+  pauseFor(ms: number): void {
     this.quotaTimer = setTimeout(() => {
       this.quotaTimer = null
       this.goOn()
@@ -395,4 +419,8 @@ export class Connection implements Transport {
       .leave(accepted.session, this, how)
       .catch((fault: unknown) => this.host.logger.warn({ err: fault }, 'a session could not be ended'))
   }
+}
+
+function followsMessages({ streams }: Session): boolean {
+  return streams instanceof SessionStreams && streams.follows('msg')
 }

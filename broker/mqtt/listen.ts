@@ -30,12 +30,12 @@ export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
       socket.destroy()
       return
     }
-    connections.add(
-      new Connection(socket, address, host, (connection) => {
-        connections.delete(connection)
-        if (connections.size === 0) whenEmpty?.()
-      }),
-    )
+    connections.add(new Connection(socket, address, host, onClose))
+  }
+
+  function onClose(connection: Connection): void {
+    connections.delete(connection)
+    if (connections.size === 0) whenEmpty?.()
   }
 
   function sweep(): void {

@@ -42,6 +42,11 @@ type Written = Readonly<{ block: Buffer | null; bytes: number }>
 
 export type OutputDeps = Readonly<{ flusher: Flusher; counters: Pick<Counters, 'mqttBytesSent'> }>
 
+export interface DrainListener {
+  /** The socket has taken something. */
+  onDrained(): void
+}
+
 export class Output {
   /** Bytes that the socket has not taken. */
   pendingBytes = 0
@@ -50,7 +55,7 @@ export class Output {
   private readonly socket: Duplex
   private readonly flusher: Flusher
   private readonly counters: OutputDeps['counters']
-  private readonly onDrained: () => void
+  private readonly listener: DrainListener
   private block: Buffer | null = null
   private at = 0
   private corked = false
@@ -58,12 +63,11 @@ export class Output {
   private readonly written: Written[] = []
   private readonly onWritten = (): void => this.release()
 
-  /** `onDrained` is called each time that the socket has taken something. */
-  constructor(socket: Duplex, { flusher, counters }: OutputDeps, onDrained: () => void) {
+  constructor(socket: Duplex, { flusher, counters }: OutputDeps, listener: DrainListener) {
     this.socket = socket
     this.flusher = flusher
     this.counters = counters
-    this.onDrained = onDrained
+    this.listener = listener
   }
 
   /** One packet; its packet id is filled into the copy. */
@@ -156,6 +160,6 @@ export class Output {
     this.pendingBytes -= first.bytes
     this.drainedBytes += first.bytes
     this.counters.mqttBytesSent += first.bytes
-    this.onDrained()
+    this.listener.onDrained()
   }
 }

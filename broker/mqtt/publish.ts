@@ -39,15 +39,20 @@ export type PublishPathDeps = Readonly<{
   clientId: string
   level: Level
   output: Output
-  /** A publish was acknowledged: what stopped may go on. */
-  onSettled: () => void
-  /** Nothing more is read for so long: the account's quota (DESIGN §2). */
-  pauseFor: (ms: number) => void
-  /** What was published to `u/{me}/presence/set`. */
-  say: (payload: Buffer) => BrokerError | null
-  /** The connection must end with this reason. */
-  end: (reason: number) => void
+  owner: PublishOwner
 }>
+
+/** The connection. */
+export interface PublishOwner {
+  /** A publish was acknowledged: what stopped may go on. */
+  onSettled(): void
+  /** Nothing more is read for so long: the account's quota (DESIGN §2). */
+  pauseFor(ms: number): void
+  /** What was published to `u/{me}/presence/set`. */
+  say(payload: Buffer): BrokerError | null
+  /** The connection must end with this reason, once what is being handled is over. */
+  closeSoon(reason: number): void
+}
 
 /** The publishing side of one connection. */
 export class PublishPath implements ReceiptSink {
@@ -95,7 +100,7 @@ export class PublishPath implements ReceiptSink {
     }
     if (token < 0) return
     this.acks.settle(token, noMatchingSubscribers, outcome.id, this.writeAck)
-    this.deps.onSettled()
+    this.deps.owner.onSettled()
   }
 
   private get acks(): Acks {
@@ -173,7 +178,7 @@ export class PublishPath implements ReceiptSink {
     }
     const delayMs = host.admission.delayMs(account)
     if (delayMs > 0) {
-      this.deps.pauseFor(delayMs)
+      this.deps.owner.pauseFor(delayMs)
       return false
     }
     host.counters.mqttMessagesReceived++
@@ -195,7 +200,7 @@ export class PublishPath implements ReceiptSink {
     this.deps.host.counters.mqttMessagesReceived++
     this.checkProperties(buffer, publish)
     const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
-    const refused = this.deps.say(buffer.subarray(publish.payloadStart, publish.payloadEnd))
+    const refused = this.deps.owner.say(buffer.subarray(publish.payloadStart, publish.payloadEnd))
     this.settle(token, refused ?? nothingStored)
     return true
   }
@@ -212,7 +217,7 @@ export class PublishPath implements ReceiptSink {
   private settleRefused(topic: Topic | null, token: number, error: BrokerError): void {
     const { host, principal, level } = this.deps
     if (error.code === 'overload' || error.code === 'internal') {
-      this.deps.end(error.mqtt)
+      this.deps.owner.closeSoon(error.mqtt)
       return
     }
     if (level === 4 || token < 0) {
@@ -224,7 +229,7 @@ export class PublishPath implements ReceiptSink {
       })
     }
     if (token >= 0) this.acks.settle(token, error.mqtt, '', this.writeAck)
-    this.deps.onSettled()
+    this.deps.owner.onSettled()
   }
 
   private readonly writeAck = (packetId: number, code: number, id: string): void => {
