@@ -103,10 +103,10 @@ function match(root: Node, name: string): Matches {
 
 function collect(node: Node, levels: readonly string[], at: number, noWildcard: boolean, found: Matches): void {
   // `a/#` matches `a` too [MQTT-4.7.1-2].
-  if (node.hash && !noWildcard) found.push(...node.hash)
+  if (node.hash && !noWildcard) for (const match of node.hash) found.push(match)
   const level = levels[at]
   if (level === undefined) {
-    if (node.here) found.push(...node.here)
+    if (node.here) for (const match of node.here) found.push(match)
     return
   }
   const child = node.children?.get(level)

@@ -348,7 +348,10 @@ export class Connection implements Transport, PublishOwner, DrainListener {
         this.settleDevice(accepted)
         this.goOn()
       })
-      .catch((fault: unknown) => this.fail(fault))
+      .catch((fault: unknown) => {
+        // It has been taken over meanwhile.
+        if (!this.closing) this.fail(fault)
+      })
     return true
   }
 

@@ -130,3 +130,9 @@ it('a route stays the same object until a change concerns it', () => {
   router.add(recipient(), 'a', options)
   expect(route('a')).not.toBe(before)
 })
+
+it('has routes for more recipients than a call takes arguments', () => {
+  const { router, route } = create()
+  for (let n = 0; n < 200_000; n++) router.add(recipient(), n % 2 === 0 ? 'crowd/#' : 'crowd', options)
+  expect(route('crowd').targets).toHaveLength(200_000)
+})
