@@ -1,6 +1,7 @@
 // Followers: owner → sessions. Deliver if `seq` is next, else read the log from there.
 import type { Logger } from './log.ts'
 import type { MessageLog } from './message-log.ts'
+import type { Counters } from './metrics.ts'
 import type { ArchiveStore } from './stores.ts'
 import { createTurns, type Turns } from './turns.ts'
 import type { Follower, Followers, FollowingSession, Kind, LogEntry, Notice, View } from './types.ts'
@@ -15,6 +16,7 @@ export type FollowersDeps = Readonly<{
   positions: Pick<ArchiveStore, 'backlogStart' | 'savePositions'>
   /** Reads at a time, per node (DESIGN §9). */
   logReaders: number
+  counters: Pick<Counters, 'followers'>
   logger: Logger
 }>
 
@@ -28,14 +30,21 @@ export type FollowerHub = Followers &
     save(): Promise<void>
   }>
 
-export function createFollowers({ log, watermarks, positions, logReaders, logger }: FollowersDeps): FollowerHub {
+export function createFollowers({
+  log,
+  watermarks,
+  positions,
+  logReaders,
+  counters,
+  logger,
+}: FollowersDeps): FollowerHub {
   const byOwner = new Map<number, Set<LogFollower>>()
   const turns = createTurns(logReaders)
   let changed = new Map<number, number>()
 
   function remove(follower: LogFollower): void {
     const followers = byOwner.get(follower.owner)
-    followers?.delete(follower)
+    if (followers?.delete(follower)) counters.followers--
     if (followers?.size === 0) byOwner.delete(follower.owner)
   }
 
@@ -45,6 +54,7 @@ export function createFollowers({ log, watermarks, positions, logReaders, logger
     const followers = byOwner.get(owner)
     if (followers) followers.add(follower)
     else byOwner.set(owner, new Set([follower]))
+    counters.followers++
     if (view !== 'err') follower.catchUp()
     return follower
   }

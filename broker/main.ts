@@ -86,6 +86,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
     watermarks,
     positions: store.archive,
     logReaders: limits.logReaders,
+    counters,
     logger,
   })
   const quota = createQuota(config.quota)

@@ -10,6 +10,7 @@ export type Counters = {
   mqttBytesSent: number
   mqttQos0Dropped: number
   queueDropped: number
+  followers: number
   xmppConnections: number
   xmppStanzasReceived: number
   xmppStanzasSent: number
@@ -31,6 +32,7 @@ const declared: Record<keyof Counters, readonly [type: 'counter' | 'gauge', name
   mqttBytesSent: ['counter', 'clearbox_mqtt_sent_bytes_total', 'Bytes written to MQTT clients'],
   mqttQos0Dropped: ['counter', 'clearbox_mqtt_qos0_dropped_total', 'QoS 0 messages dropped for a slow receiver'],
   queueDropped: ['counter', 'clearbox_mqtt_queue_dropped_total', 'Queued messages dropped because a queue was full'],
+  followers: ['gauge', 'clearbox_followers', 'Streams of chat that sessions follow now, whatever their protocol'],
   xmppConnections: ['gauge', 'clearbox_xmpp_connections', 'Open XMPP streams'],
   xmppStanzasReceived: ['counter', 'clearbox_xmpp_stanzas_received_total', 'Stanzas from XMPP clients'],
   xmppStanzasSent: ['counter', 'clearbox_xmpp_stanzas_sent_total', 'Stanzas to XMPP clients'],

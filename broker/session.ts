@@ -113,7 +113,7 @@ export class Session implements Recipient, Origin {
   onRoom: () => void = nothing
   /** Its state differs from what the store has. */
   dirty = false
-  private readonly backlog: Backlog
+  private backlog: Backlog
   private readonly deps: SessionDeps
   private lazyWindow: SendWindow | null = null
   private windowLimit: number
@@ -184,6 +184,15 @@ export class Session implements Recipient, Origin {
     this.streams?.close()
     this.disconnectedAt = Date.now()
     this.dirty = this.persistent
+  }
+
+  /** It has ended: a cached route may know it for a while, but nothing of what it had stays. */
+  drop(): void {
+    this.subscriptions.clear()
+    this.streams?.close()
+    this.streams = null
+    this.lazyWindow = null
+    this.backlog = new Backlog(0, 0)
   }
 
   deliver(publication: Publication, target: Target, position: number): void {

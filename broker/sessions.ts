@@ -14,6 +14,9 @@ import type { Wills } from './wills.ts'
 /** Session expiry that never ends [MQTT-3.1.2.11.2]. */
 export const neverExpires = 0xffffffff
 const takenOver = 0x8e
+/** The session ended, or belongs to another connection, while it was being changed. */
+export class SessionEnded extends Error {}
+
 /** A full queue is cut to this part of its limit, so that it is not cut at every message. */
 const trimTo = 0.95
 
@@ -51,8 +54,10 @@ export type Sessions = Readonly<{
   /** The connection is gone. A session with expiry 0 ends. The Will is due, unless the client said good-bye. */
   leave(session: Session, owner: Transport, how: 'lost' | 'good-bye'): Promise<void>
   subscribe(session: Session, subscription: StoredSubscription): void
+  /** @throws SessionEnded when it has ended */
+  demand(session: Session): void
   unsubscribe(session: Session, filter: string): void
-  /** Persists subscriptions of a persistent session, before they are acknowledged. */
+  /** Persists subscriptions of a persistent session, before they are acknowledged. @throws SessionEnded */
   keepSubscriptions(session: Session, added: readonly StoredSubscription[], removed: readonly string[]): Promise<void>
   /** The account was deleted: so are its sessions. */
   endOf(account: number): void
@@ -80,7 +85,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   function forget(session: Session): void {
     for (const filter of session.subscriptions.keys()) router.remove(session, filter)
-    session.subscriptions.clear()
+    session.drop()
     const key = sessionKey(session.account, session.clientId)
     if (byKey.get(key) === session) byKey.delete(key)
     byId.delete(session.id)
@@ -140,8 +145,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const existing = byKey.get(key)
     const before = existing?.owner
     if (existing && before) {
-      await leave(existing, before, 'lost') // MQTT 5 §3.1.4, after [MQTT-3.1.4-3]: its Will is due
+      const left = leave(existing, before, 'lost') // MQTT 5 §3.1.4, after [MQTT-3.1.4-3]: its Will is due
+      // At once: whatever it still waits for changes nothing any more.
       before.close(takenOver)
+      await left
     }
     // Leaving ended it when it had expiry 0.
     const kept = byKey.get(key)
@@ -269,6 +276,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
     leave,
     subscribe: addSubscription,
+    demand(session) {
+      if (byKey.get(sessionKey(session.account, session.clientId)) !== session) throw new SessionEnded()
+    },
     unsubscribe(session, filter) {
       if (session.subscriptions.delete(filter)) router.remove(session, filter)
     },
@@ -277,7 +287,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const kept =
         (removed.length === 0 || (await store.unsubscribe(session.id, session.epoch, removed))) &&
         (added.length === 0 || (await store.subscribe(session.id, session.epoch, added)))
-      if (!kept) throw new Error('the session belongs to another connection now')
+      if (!kept) throw new SessionEnded()
     },
     endOf,
     sweep,

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { BrokerError } from '../errors.ts'
 import type { Publication, Wire } from '../publication.ts'
 import type { Outgoing, Session, SessionDevice, Transport } from '../session.ts'
+import { SessionEnded } from '../sessions.ts'
 import { type Accepted, acceptConnect } from './accept.ts'
 import { readAck } from './codec/ack.ts'
 import { writeConnack } from './codec/connack.ts'
@@ -349,8 +350,8 @@ export class Connection implements Transport, PublishOwner, DrainListener {
         this.goOn()
       })
       .catch((fault: unknown) => {
-        // It has been taken over meanwhile.
-        if (!this.closing) this.fail(fault)
+        if (fault instanceof SessionEnded) this.close(closeReason.sessionTakenOver)
+        else if (!this.closing) this.fail(fault)
       })
     return true
   }

@@ -22,7 +22,7 @@ const notAuthorized = 0x87
 const noSubscriptionExisted = 0x11
 const maxFilterLevels = 128
 
-/** @throws when the store is away: nothing is acknowledged then */
+/** @throws when the store is away, or SessionEnded: nothing is acknowledged then */
 export async function subscribe(
   host: Host,
   accepted: Accepted,
@@ -43,6 +43,7 @@ export async function subscribe(
     granted.map((one) => toStored(one, accepted, head)),
     [],
   )
+  host.sessions.demand(session)
   for (const one of granted) open(host, accepted, one, head)
   const answer = writeSuback(
     level,
@@ -111,7 +112,7 @@ function open(
   else if (kind.kind === 'presence') streamsOf(host, session).presence.add(filter, { of: kind.of, options })
   // A SUBSCRIBE to the same filter replaces the options [MQTT-3.8.4-3].
   else host.sessions.subscribe(session, { filter, ...options, position: null })
-  if (kind.kind !== 'plain') session.streams?.open()
+  if (kind.kind !== 'plain' && session.transport !== null) session.streams?.open()
 }
 
 function streamsOf({ followers, delivered, presenceStreams }: Host, session: Accepted['session']): SessionStreams {
