@@ -14,7 +14,7 @@ import { eventually } from '../helpers/eventually.ts'
 const names = ['mqtt', 'mqtts', 'xmpp', 'xmpps', 'http', 'https'] as const
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
 const addresses = hasIpv6 ? ['127.0.0.1', '127.0.0.2', '::1'] : ['127.0.0.1', '127.0.0.2']
-const limits = { ...defaultLimits, loginMs: 2000, connections: 500 }
+const limits = { ...defaultLimits, loginMs: 4000, connections: 500 }
 
 let broker: TestBroker
 beforeAll(async () => {

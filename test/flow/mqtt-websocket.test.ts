@@ -6,7 +6,7 @@ import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
 import { connectPacket, publishPacket, subscribePacket } from '../helpers/mqtt-bytes.ts'
 import { openWebSocket, refusalOf } from '../helpers/raw-websocket.ts'
 
-const limits = { ...defaultLimits, loginMs: 1500 }
+const limits = { ...defaultLimits, loginMs: 3000 }
 
 let broker: TestBroker
 beforeAll(async () => {

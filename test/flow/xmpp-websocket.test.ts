@@ -20,7 +20,7 @@ beforeAll(async () => {
   vi.stubGlobal('WebSocket', WebSocket)
   broker = await startTestBroker({
     env: { CLEARBOX_TRUSTED_PROXIES: '127.0.0.2' },
-    limits: { ...defaultLimits, loginMs: 1500 },
+    limits: { ...defaultLimits, loginMs: 5000 },
   })
 })
 afterAll(async () => {

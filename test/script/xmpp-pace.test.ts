@@ -9,7 +9,7 @@ import { connectClient, domain, loginClient, type XmppClient } from './xmpp-clie
 
 let broker: TestBroker
 beforeAll(async () => {
-  broker = await startTestBroker({ limits: { ...defaultLimits, loginMs: 1500, outputStallMs: 2000 } })
+  broker = await startTestBroker({ limits: { ...defaultLimits, loginMs: 4000, outputStallMs: 2000 } })
 })
 afterAll(() => broker.stop())
 
