@@ -56,7 +56,7 @@ export function createMessageLog({ archive, directory, contentOfXml, counters, l
     }
     if (outcome === undefined || outcome instanceof Error) {
       logger.error({ err: outcome, id: item.id }, 'a message cannot be stored')
-      item.sink.settle(item.token, new BrokerError('bad-payload', 'The message cannot be stored.', { cause: outcome }))
+      item.sink.settle(item.token, new BrokerError('internal', 'The message cannot be stored.', { cause: outcome }))
       return
     }
     item.sink.settle(item.token, { id: outcome.id, ts: outcome.ts, repeated: outcome.repeated })

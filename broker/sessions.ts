@@ -7,7 +7,14 @@ import type { QueueCursor } from './queue-cursor.ts'
 import type { Router } from './router.ts'
 import { type ReadOn, Session, sessionKey, type Transport } from './session.ts'
 import { restoreQueue, toState } from './session-state.ts'
-import type { QueueStore, SessionStore, StoredSession, StoredSubscription, StoredWill } from './stores.ts'
+import {
+  type QueueStore,
+  type SessionStore,
+  type StoredSession,
+  type StoredSubscription,
+  type StoredWill,
+  TransientStoreError,
+} from './stores.ts'
 import type { Principal } from './types.ts'
 import type { Wills } from './wills.ts'
 
@@ -156,6 +163,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (kept) await end(kept)
       return { session: await create(principal, clientId, options, owner), present: false }
     }
+    // The next one takes its place in the store.
+    if (!(await wills.sent(kept))) throw new TransientStoreError('the Will of the connection before could not be sent')
     await resume(kept, options, owner)
     return { session: kept, present: true }
   }

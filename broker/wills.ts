@@ -18,6 +18,8 @@ export type Wills = Readonly<{
   discard(session: Session): void
   /** Once per second. */
   sendWhenDue(session: Session): void
+  /** Waits for the one that is on its way. False: it could not be sent, and is owed again. */
+  sent(session: Session): Promise<boolean>
   /** The session ends. False: it could not be sent, and must stay in the store. */
   end(session: Session): Promise<boolean>
   /** Removes from the store what was sent or taken back and is still there. */
@@ -35,7 +37,7 @@ export type WillsDeps = Readonly<{
 const retryMs = 5000
 
 export function createWills({ store, publisher, logger }: WillsDeps): Wills {
-  const onTheirWay = new Set<Promise<boolean>>()
+  const onTheirWay = new Map<Session, Promise<boolean>>()
   const settled = createSettled(store)
 
   async function send(session: Session): Promise<boolean> {
@@ -70,8 +72,10 @@ export function createWills({ store, publisher, logger }: WillsDeps): Wills {
 
   function start(session: Session): Promise<boolean> {
     const sending = send(session)
-    onTheirWay.add(sending)
-    void sending.finally(() => onTheirWay.delete(sending))
+    onTheirWay.set(session, sending)
+    void sending.finally(() => {
+      if (onTheirWay.get(session) === sending) onTheirWay.delete(session)
+    })
     return sending
   }
 
@@ -94,6 +98,7 @@ export function createWills({ store, publisher, logger }: WillsDeps): Wills {
       void start(session)
       endDevice(session)
     },
+    sent: async (session) => (await onTheirWay.get(session)) ?? true,
     end(session) {
       const sending = start(session)
       endDevice(session)
@@ -101,7 +106,7 @@ export function createWills({ store, publisher, logger }: WillsDeps): Wills {
     },
     save: settled.save,
     async drained() {
-      await Promise.all(onTheirWay)
+      await Promise.all(onTheirWay.values())
     },
   }
 }

@@ -106,7 +106,7 @@ export async function appendBatch(db: Connection, batch: readonly Appending[]): 
     if (error instanceof TransientStoreError) throw error
     const stored = sqlState(error) === '23505' ? await readStored(db, batch) : new Map<string, Appended>()
     if (stored.size > 0) return appendRest(db, batch, stored)
-    if (batch.length === 1) return [hasNoOwner(error) ? new BrokerError('refused') : toError(error)]
+    if (batch.length === 1) return [refusalOf(error)]
     const middle = batch.length >> 1
     const before = await appendBatch(db, batch.slice(0, middle))
     return [...before, ...(await appendBatch(db, batch.slice(middle)))]
@@ -118,7 +118,12 @@ function hasNoOwner(error: unknown): boolean {
   return error instanceof DatabaseError && error.code === '23502' && error.column === 'ts'
 }
 
-function toError(error: unknown): Error {
+/** Only what the data itself is to blame for (classes 22 and 23) is refused: a refusal may be an acknowledgement (DESIGN §2). */
+function refusalOf(error: unknown): Error {
+  if (hasNoOwner(error)) return new BrokerError('refused')
+  if (/^2[23]/.test(sqlState(error) ?? '')) {
+    return new BrokerError('bad-payload', 'The message cannot be stored.', { cause: error })
+  }
   return error instanceof Error ? error : new Error(String(error))
 }
 

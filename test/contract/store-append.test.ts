@@ -1,6 +1,7 @@
 // The append of batches to the log (DESIGN §5).
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BrokerError } from '../../broker/errors.ts'
 import { type Appended, type Appending, type Store, TransientStoreError } from '../../broker/stores.ts'
 import { type StoreUnderTest, someAccount, someMessage, storeKinds } from '../helpers/store.ts'
 
@@ -158,10 +159,24 @@ describe.each(storeKinds)('archive.append on $name', ({ create }) => {
     const outcomes = await db.store.archive.append(batch)
     const failed = outcomes.flatMap((outcome, n) => (outcome instanceof Error ? [n] : []))
     expect(failed).toEqual([1, 5, 9])
+    const codes = failed.map((n) => outcomes[n]).map((outcome) => outcome instanceof BrokerError && outcome.code)
+    expect(codes).toEqual(['bad-payload', 'bad-payload', 'refused'])
     expect(outcomes.some((outcome) => outcome instanceof TransientStoreError)).toBe(false)
     const rows = await db.store.archive.read(bob, 0, 100)
     expect(rows.map(({ id }) => id)).toEqual(batch.filter((_, n) => !failed.includes(n)).map(({ id }) => id))
     expect(await db.store.archive.head(alice)).toBe(8)
+  })
+
+  it('blames no message for what is wrong with the database', async () => {
+    const [alice, bob] = await pair()
+    await db.sql('ALTER TABLE messages RENAME COLUMN text TO elsewhere')
+    try {
+      const [outcome] = await db.store.archive.append([someMessage(alice, bob)])
+      expect(outcome).toBeInstanceOf(Error)
+      expect(outcome).not.toBeInstanceOf(BrokerError)
+    } finally {
+      await db.sql('ALTER TABLE messages RENAME COLUMN elsewhere TO text')
+    }
   })
 
   it('keeps every promise with four writers on shared owners', async () => {
