@@ -1,6 +1,6 @@
 // The YAML file: every fault with its line and column.
 import { readFileSync } from 'node:fs'
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
+import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { suggestion } from './config-suggestion.ts'
 import { type SettingPath, settingAt, settingPaths } from './config-table.ts'
@@ -84,12 +84,24 @@ function schemaFaults(tree: unknown): Fault[] {
   if (result.success) return []
   return result.error.issues.flatMap((issue): Fault[] => {
     const path = issue.path as Key[]
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key))
+    const isInside = settingPaths.some((known) => path.join('.').startsWith(`${known}.`))
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => (isInside ? unknownInside(path, key) : unknownKey(path, key)))
+    }
     const written = valueAt(tree, path)
     const setting = settingPaths.find((known) => known === path.join('.'))
-    const words = setting ? settingFault(setting, written) : `expected a section, found ${JSON.stringify(written)}`
+    const words = setting
+      ? settingFault(setting, written)
+      : isInside
+        ? issue.message
+        : `expected a section, found ${JSON.stringify(written)}`
     return [{ path, part: 'value', words }]
   })
+}
+
+/** Within the value of a setting, such as a rule of a list. */
+function unknownInside(path: readonly Key[], key: string): Fault {
+  return { path: [...path, key], part: 'key', words: 'found an unknown key' }
 }
 
 function unknownKey(section: readonly Key[], key: string): Fault {
@@ -126,8 +138,11 @@ function valueAt(tree: unknown, path: readonly Key[]): unknown {
 function offsetOf(document: Document, path: readonly Key[], part: 'key' | 'value'): number {
   const parent = path.length > 1 ? document.getIn(path.slice(0, -1), true) : document.contents
   const last = path.at(-1)
+  if (isSeq(parent)) return (parent.items[Number(last)] as Node | undefined)?.range?.[0] ?? 0
   const pair = isMap(parent) ? parent.items.find((item) => isScalar(item.key) && item.key.value === last) : undefined
   const node = part === 'key' ? pair?.key : (pair?.value ?? pair?.key)
   if (isNode(node) && node.range) return node.range[0]
+  // Something that is missing: where it is missed.
+  if (path.length > 1) return offsetOf(document, path.slice(0, -1), 'value')
   return isNode(document.contents) ? (document.contents.range?.[0] ?? 0) : 0
 }

@@ -1,6 +1,7 @@
 // Defaults, then the file, then the environment → one frozen Config, or all faults at once.
 import { accessSync, constants } from 'node:fs'
 import type { Config } from './config.ts'
+import { aclFaults } from './config-acl.ts'
 import { type Environment, readEnvironment } from './config-environment.ts'
 import { readConfigFile } from './config-file.ts'
 import { jwtFaults } from './config-jwt.ts'
@@ -15,7 +16,8 @@ export function loadConfig(sources: { file: string; env: Environment; fileRequir
   const environment = readEnvironment(sources.env)
   const found = new Map([...file.values, ...environment.values])
   const single = [...file.faults, ...environment.faults]
-  const faults = [...single, ...tlsFaults(found), ...jwtFaults(found, single)]
+  const domain = String(found.get('domain')?.value ?? settingAt('domain').default)
+  const faults = [...single, ...tlsFaults(found), ...jwtFaults(found, single), ...aclFaults(found.get('acl'), domain)]
   const warnings = [...file.warnings, ...environment.warnings, ...notBuiltYet(found)]
   return faults.length > 0 ? { faults, warnings } : { config: toConfig(found), warnings }
 }

@@ -1,8 +1,9 @@
 // A table: every setting once. Schema, loader, environment, defaults and docs/configuration.md are made from it.
 import type { Config } from './config.ts'
+import { acl } from './config-acl.ts'
 import * as kind from './config-kinds.ts'
 
-type Leaf = string | number | boolean | null | readonly string[]
+type Leaf = string | number | boolean | null | readonly string[] | Config['acl']
 type PathOf<T> = { [K in keyof T & string]: T[K] extends Leaf ? K : `${K}.${PathOf<T[K]>}` }[keyof T & string]
 type ValueOf<T, P> = P extends `${infer K extends keyof T & string}.${infer Rest}`
   ? ValueOf<T[K], Rest>
@@ -203,6 +204,12 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     kind: kind.registration,
     default: 'off',
     doc: 'Whether strangers may make accounts: `open` lets XMPP clients do so (XEP-0077), five an hour from one IP address (IPv6: one /64), loopback without limit. They may use no plain topics.',
+  },
+  acl: {
+    env: 'CLEARBOX_ACL',
+    kind: acl,
+    default: [],
+    doc: 'Who may publish and subscribe on plain topics: the first rule that says something decides. SIGHUP reads it again. Without rules, and behind the last one: accounts that an administrator has made may use all, those that registered themselves none, anonymous clients all.',
   },
   'quota.perSecond': {
     env: 'CLEARBOX_QUOTA_PER_SECOND',

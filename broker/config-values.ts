@@ -1,4 +1,5 @@
 // What the sources of configuration share: values with the place they came from, and how a fault is told.
+import type { z } from 'zod'
 import { type SettingPath, settingAt } from './config-table.ts'
 
 /** A value that fits its setting; `where` names its place for people, such as `clearbox.yaml:3:11 mqtt.port`. */
@@ -14,8 +15,14 @@ export type Source = Readonly<{
 export function readSetting(path: SettingPath, written: unknown): { value: unknown } | { fault: string } {
   const { kind } = settingAt(path)
   const result = kind.schema.safeParse(kind.toRaw?.(written) ?? written)
-  if (!result.success) return { fault: settingFault(path, written) }
+  if (!result.success) return { fault: insideFault(result.error) ?? settingFault(path, written) }
   return { value: kind.toCanonical?.(result.data) ?? result.data }
+}
+
+/** Of a value with an inside, such as a list of rules: the first fault that is further in. */
+function insideFault({ issues }: z.ZodError): string | undefined {
+  const inside = issues.find(({ path }) => path.length > 0)
+  return inside && `${inside.path.join('.')}: ${inside.message}`
 }
 
 export function settingFault(path: SettingPath, written: unknown): string {

@@ -1,4 +1,5 @@
 // One table of settings → one frozen Config.
+import type { TopicRule } from './types.ts'
 
 /** A listener's port; 0 lets the system choose. */
 export type Port = number | 'off'
@@ -51,6 +52,8 @@ export type Config = Readonly<{
   tls: Readonly<{ cert: string | null; key: string | null }>
   log: Readonly<{ level: LogLevel }>
   registration: 'off' | 'open'
+  /** Rules of plain topics; the first that says something decides. */
+  acl: readonly TopicRule[]
   /** Chat messages per account: a stream over it is read no faster, HTTP answers 429. */
   quota: Readonly<{ perSecond: number; burst: number }>
 }>

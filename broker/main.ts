@@ -26,6 +26,7 @@ import { createMessageLog } from './message-log.ts'
 import { createMetrics } from './metrics.ts'
 import { createMqttBorder } from './mqtt/border.ts'
 import type { MqttAdapter } from './mqtt/listen.ts'
+import { createPolicy } from './policy.ts'
 import { createPresence } from './presence.ts'
 import { createQuota } from './quota.ts'
 import { createReadiness } from './readiness.ts'
@@ -41,6 +42,8 @@ export type Broker = Readonly<{
   listening: readonly Listening[]
   /** The generated password of a new `admin` account, to be shown once; null otherwise. */
   adminPassword: string | null
+  /** Other rules of plain topics from now on. Resolves when the subscriptions that have lost their right are gone. */
+  replaceAcl(acl: Config['acl']): Promise<void>
   /** Clients told, writes flushed, database stopped. */
   stop(): Promise<void>
 }>
@@ -97,9 +100,11 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const { delivered } = createReceipts({ rosters, watermarks, logger })
 
   const shared = { config, limits, listeners, counters, logger, auth, admission, followers, rosters, presence }
+  const policy = createPolicy(config)
   const guest = config.mqtt.anonymous ? anonymous : null
   const publicResource = createDeviceNames(await store.secrets.getOrCreate('device-names', 32))
-  const mqtt = await createMqttBorder({ ...shared, store, log, delivered, directory, publicResource, anonymous: guest })
+  const devices = { delivered, directory, publicResource, anonymous: guest }
+  const mqtt = await createMqttBorder({ ...shared, ...devices, store, log, policy })
   const { pressure, publisher } = mqtt
   auth.onDeleted((account) => {
     directory.forget(account)
@@ -151,6 +156,11 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   )
   const borders = [mqtt.adapter, xmpp, http]
 
+  function replaceAcl(acl: Config['acl']): Promise<void> {
+    policy.replace(acl)
+    return mqtt.rulesChanged()
+  }
+
   async function stop(): Promise<void> {
     for (const border of borders.toReversed()) await border.stop()
     await Promise.race([
@@ -172,7 +182,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
     const adminPassword = await ensureAdmin(store.accounts, config.admin.password)
     const warning = warningOf(listening)
     if (warning !== null) logger.warn(warning)
-    return { listening, adminPassword, stop }
+    return { listening, adminPassword, replaceAcl, stop }
   } catch (fault) {
     for (const border of borders) await border.stop()
     await rounds.stop()

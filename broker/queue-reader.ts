@@ -50,7 +50,8 @@ function give(session: Session, queue: QueueCursor, row: Queued): boolean {
   // Dropped from a full queue while it was being read.
   if (row.position <= queue.cursor) return true
   const hasExpired = row.expiresAt !== null && row.expiresAt <= Date.now()
-  if (hasExpired || queue.isAcknowledged(row.position)) {
+  const isForbidden = session.rights?.mayReceive(row.topic) === false
+  if (hasExpired || isForbidden || queue.isAcknowledged(row.position)) {
     queue.skip(row.position, row.payload.length)
     session.dirty = true
     return true

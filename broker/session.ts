@@ -3,6 +3,7 @@ import { Backlog } from './backlog.ts'
 import type { BrokerError } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Counters } from './metrics.ts'
+import type { Rights } from './policy.ts'
 import type { Publication, Wire } from './publication.ts'
 import { QueueCursor } from './queue-cursor.ts'
 import type { Recipient, SubscriptionOptions, Target } from './routes.ts'
@@ -99,6 +100,8 @@ export class Session implements Recipient, Origin {
   readonly subscriptions = new Map<string, SubscriptionOptions>()
   streams: StreamState | null = null
   device: SessionDevice | null = null
+  /** Of its last connection since the start of the broker. */
+  rights: Rights | null = null
   /** Of the connection that it has, or of the last one when it was lost and the Will is not sent yet. */
   will: StoredWill | null = null
   /** When the Will is sent unless the client comes back, milliseconds since 1970; null: the connection is not lost. */

@@ -74,6 +74,7 @@ export type Sessions = Readonly<{
   save(): Promise<void>
   /** Resolves when all sessions that end have ended, and all Wills that are on their way are settled. */
   drained(): Promise<void>
+  all(): Iterable<Session>
   count(): number
 }>
 
@@ -305,6 +306,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       await Promise.allSettled(ending)
       await wills.drained()
     },
+    all: () => byKey.values(),
     count: () => byKey.size,
   }
 }

@@ -27,7 +27,8 @@ const views: readonly View[] = ['msg', 'sent', 'text', 'evt', 'err']
 /** `u/{me}/#` and `u/{me}/+`: never `text`, which repeats `msg`. */
 const allViews: readonly View[] = ['msg', 'sent', 'evt', 'err']
 
-function isReserved(firstLevel: string): boolean {
+/** Chat, `cb/` and `$…` are no plain topics (DESIGN §2). */
+export function isReserved(firstLevel: string): boolean {
   return firstLevel === 'u' || firstLevel === 'g' || firstLevel === 'cb' || firstLevel.startsWith('$')
 }
 

@@ -16,6 +16,31 @@ export type Principal = Readonly<{
   epoch: number
 }>
 
+/**
+ * One rule of plain topics: `allow` or `deny`, never both. What it says of its subject must all be so; `client` has `*` for
+ * any characters. Filters may hold `%u` and `%c`.
+ */
+export type TopicRule = Readonly<{
+  allow?: TopicAction
+  deny?: TopicAction
+  user?: readonly string[]
+  role?: readonly Role[]
+  client?: readonly string[]
+  anonymous?: boolean
+  topics: readonly string[]
+  /** Filters or topics that are compared as they are written. */
+  exact?: readonly string[]
+}>
+
+export type TopicAction = 'publish' | 'subscribe' | 'both'
+
+/** Who uses plain topics. `clientId` null: not over MQTT. `tokenRules`: what the token of this login restricts it to. */
+export type Actor = Readonly<{
+  principal: Principal
+  clientId: string | null
+  tokenRules?: readonly TopicRule[] | undefined
+}>
+
 /** One end of a conversation. `name` is the canonical localpart, `address` is `name@domain`. */
 export type Party = Readonly<{ id: number; name: string; address: string }>
 
@@ -140,7 +165,7 @@ export type PlainDraft = Readonly<{
 
 export interface PlainPublisher {
   /** Policy and bus as for MQTT. Answers a refusal, else settles the receipt when it is durable (QoS 0: token -1, never). */
-  publish(principal: Principal, draft: PlainDraft, sink: ReceiptSink, token: number): BrokerError | null
+  publish(actor: Actor, draft: PlainDraft, sink: ReceiptSink, token: number): BrokerError | null
 }
 
 /**
@@ -241,7 +266,13 @@ export type Origin = Readonly<{ border: Border; address: string }>
  * `session` is the id of the login over HTTP that an access token of ours came from; null: a password, or a token of an
  * issuer. That one's connections end at `expiresAt` (milliseconds since the epoch).
  */
-export type Login = Readonly<{ principal: Principal; session: string | null; expiresAt: number | null }>
+export type Login = Readonly<{
+  principal: Principal
+  session: string | null
+  expiresAt: number | null
+  /** What the token says of plain topics, in addition to the rules; absent: nothing. */
+  tokenRules?: readonly TopicRule[] | undefined
+}>
 
 /** Lifetimes in seconds. A refresh token is good once. */
 export type TokenPair = Readonly<{

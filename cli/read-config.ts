@@ -4,7 +4,7 @@ import { CliError } from './cli-error.ts'
 
 export type ReadConfig = Readonly<{ config: Config; warnings: readonly string[] }>
 
-const defaultFile = 'clearbox.yaml'
+export const defaultFile = 'clearbox.yaml'
 
 /** The configuration of this process. A file that was not asked for may be missing. @throws CliError with all faults */
 export function readConfig(file: string | undefined): ReadConfig {

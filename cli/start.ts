@@ -4,6 +4,7 @@ import { StoreStartError } from '../storage/start-error.ts'
 import { toBanner } from './banner.ts'
 import { CliError } from './cli-error.ts'
 import type { ReadConfig } from './read-config.ts'
+import { reloadAcl } from './reload-acl.ts'
 import { readVersion } from './version.ts'
 
 /** Runs the server until a signal; answers the exit code. */
@@ -17,6 +18,7 @@ export async function start({ config, warnings }: ReadConfig, configFile: string
   const version = readVersion()
   logger.info({ version, domain: config.domain, listening }, 'ready')
   process.stdout.write(toBanner({ version, domain: config.domain, listening, adminPassword, configFile }))
+  onHangUp(() => reloadAcl({ configFile, running: config, broker, logger }))
   await signal
   await broker.stop()
   logger.info('stopped')
@@ -55,6 +57,14 @@ function onFirstSignal(logger: Logger): Promise<void> {
     }
     process.on('SIGINT', onSignal)
     process.on('SIGTERM', onSignal)
+  })
+}
+
+/** SIGHUP asks for the rules to be read again; those that come meanwhile count as one. */
+function onHangUp(reload: () => Promise<void>): void {
+  let turn: Promise<void> = Promise.resolve()
+  process.on('SIGHUP', () => {
+    turn = turn.then(reload)
   })
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { BrokerError } from '../../broker/errors.ts'
 import type { PlainDraft, PlainPublisher } from '../../broker/types.ts'
 import type { App } from '../app.ts'
-import { type Bearer, principalOf } from '../bearer.ts'
+import { type Bearer, loginOf } from '../bearer.ts'
 import { ProblemError } from '../problem.ts'
 import { awaitReceipt } from '../receipt.ts'
 import { problems } from '../responses.ts'
@@ -53,15 +53,16 @@ export function publish(app: App, { publisher, pressure, bearer, receiptTimeoutM
   }
   app.post('/v1/publish', { ...bearer.hook, schema, bodyLimit: maxBodyBytes }, async (request, reply) => {
     const draft = toDraft(request.body)
-    const principal = principalOf(request)
+    const { principal, tokenRules } = loginOf(request)
+    const actor = { principal, clientId: null, tokenRules }
     if (draft.qos === 0) {
-      const fault = publisher.publish(principal, draft, { settle: () => undefined }, -1)
+      const fault = publisher.publish(actor, draft, { settle: () => undefined }, -1)
       if (fault) throw fault
       return reply.code(202).send({ durable: false })
     }
     if (pressure.isFull()) throw new ProblemError('overload', undefined, { retryAfterSeconds: 1 })
     const start: Parameters<typeof awaitReceipt>[0] = (sink) => {
-      const fault = publisher.publish(principal, draft, sink, 0)
+      const fault = publisher.publish(actor, draft, sink, 0)
       if (fault) sink.settle(0, fault)
     }
     await awaitReceipt(start, receiptTimeoutMs, 'The publication could not be stored in time; it may be stored yet.')

@@ -1,5 +1,6 @@
 // CONNECT: who it is, which session, what the client is told. MQTT 5 §3.1, §3.2; 3.1.1 §3.1, §3.2
 import { BrokerError } from '../errors.ts'
+import type { Rights } from '../policy.ts'
 import type { Session, Transport } from '../session.ts'
 import { neverExpires } from '../sessions.ts'
 import type { Login, Principal } from '../types.ts'
@@ -7,12 +8,14 @@ import { createUuid } from '../uuid.ts'
 import { writeConnack } from './codec/connack.ts'
 import type { Connect } from './codec/connect.ts'
 import type { Host } from './host.ts'
+import { authoriseAgain } from './rights.ts'
 import { toStoredWill } from './will.ts'
 
 export type Accepted = Readonly<{
   session: Session
   principal: Principal
   login: Login
+  rights: Rights
   /** The permission epoch of the login: a change since then ends it. */
   loginEpoch: number
   /** Seconds; 0: none. */
@@ -44,9 +47,10 @@ export async function acceptConnect(
   if (typeof login === 'number') return login
   const { principal } = login
   const loginEpoch = principal.epoch
-  const refused = will && host.wills.refusal(principal, will)
-  if (refused) return refused
   const clientId = connect.clientId || createUuid() // [MQTT-3.1.3-6]
+  const rights = host.policy.rightsOf({ principal, clientId, tokenRules: login.tokenRules })
+  const refused = will && host.wills.refusal(rights, will)
+  if (refused) return refused
   const expiryInterval = level === 5 ? (properties.sessionExpiryInterval ?? 0) : connect.cleanStart ? 0 : neverExpires
   const { session, present } = await host.sessions.open(
     principal,
@@ -54,10 +58,18 @@ export async function acceptConnect(
     { clean: connect.cleanStart, expiryInterval, will: will && toStoredWill(will) },
     owner,
   )
+  session.rights = rights
+  try {
+    if (present) await authoriseAgain(host, session, rights)
+  } catch (fault) {
+    await host.sessions.leave(session, owner, 'lost')
+    throw fault
+  }
   return {
     session,
     principal,
     login,
+    rights,
     loginEpoch,
     keepAlive: connect.keepAlive,
     receiveMaximum: properties.receiveMaximum ?? 0xffff,

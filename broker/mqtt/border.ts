@@ -9,6 +9,7 @@ import type { Listeners } from '../listener.ts'
 import type { Logger } from '../log.ts'
 import type { MessageLog } from '../message-log.ts'
 import type { Counters } from '../metrics.ts'
+import type { Policy } from '../policy.ts'
 import { createPressure, type Pressure } from '../pressure.ts'
 import { Publication } from '../publication.ts'
 import { createQueue } from '../queue.ts'
@@ -27,6 +28,7 @@ import { createMqtt, type MqttAdapter } from './listen.ts'
 import { createFlusher } from './output.ts'
 import { createPlainPublisher } from './plain-publisher.ts'
 import { createPresenceStreams } from './presence-streams.ts'
+import { authoriseAllAgain } from './rights.ts'
 import { restoreStreams } from './streams.ts'
 import { createMqttWills } from './will.ts'
 
@@ -37,6 +39,7 @@ export type MqttBorderDeps = Readonly<{
   auth: Pick<Authenticator, 'login' | 'onEnd' | 'principal'>
   /** The principal of clients without a user name; null: they are refused. */
   anonymous: Principal | null
+  policy: Policy
   admission: Admission
   followers: FollowerHub
   /** A chat device has acknowledged an entry. */
@@ -54,6 +57,8 @@ export type MqttBorderDeps = Readonly<{
 export type MqttBorder = Readonly<{
   adapter: MqttAdapter
   sessions: Sessions
+  /** The rules of plain topics are other ones: subscriptions that have lost their right end. */
+  rulesChanged(): Promise<void>
   /** Plain topics for the other borders. */
   publisher: PlainPublisher
   /** Forgets retained messages that have expired. */
@@ -68,7 +73,7 @@ export type MqttBorder = Readonly<{
 
 /** Loads the persistent sessions and retained messages. */
 export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder> {
-  const { config, store, followers, log, limits, counters, logger } = deps
+  const { config, store, followers, log, policy, limits, counters, logger } = deps
   const topics = createTopicTable({
     domain: config.domain,
     maxTopics: limits.cachedTopics,
@@ -133,7 +138,8 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
   return {
     adapter: createMqtt({ config, listeners: deps.listeners, host }),
     sessions,
-    publisher: createPlainPublisher({ topics, bus, maxPayloadBytes: limits.maxPacketBytes }),
+    rulesChanged: () => authoriseAllAgain(host),
+    publisher: createPlainPublisher({ topics, bus, policy, maxPayloadBytes: limits.maxPacketBytes }),
     pruneRetained: retained.prune,
     pressure,
     async drained() {

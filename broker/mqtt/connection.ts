@@ -273,13 +273,14 @@ export class Connection implements Transport, PublishOwner, DrainListener {
   }
 
   private open(accepted: Accepted): void {
-    const { session, principal } = accepted
+    const { session, principal, rights } = accepted
     this.accepted = accepted
     this.maxPacketBytes = accepted.maxPacketBytes
     this.input.maxPacketBytes = this.host.limits.maxPacketBytes
     this.path = new PublishPath({
       host: this.host,
       principal,
+      rights,
       publisher: session,
       clientId: session.clientId,
       level: this.level,

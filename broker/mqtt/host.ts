@@ -4,6 +4,7 @@ import type { Presence } from '../contacts.ts'
 import type { Limits } from '../limits.ts'
 import type { Logger } from '../log.ts'
 import type { Counters } from '../metrics.ts'
+import type { Policy } from '../policy.ts'
 import type { Pressure } from '../pressure.ts'
 import type { Publication } from '../publication.ts'
 import type { RetainedMessages } from '../retained.ts'
@@ -18,12 +19,13 @@ export type Host = Readonly<{
   domain: string
   /** The principal of clients without a user name; null: they are refused. */
   anonymous: Principal | null
-  auth: Pick<Authenticator, 'login' | 'onEnd'>
+  auth: Pick<Authenticator, 'login' | 'onEnd' | 'principal'>
   sessions: Sessions
   wills: Pick<MqttWills, 'refusal'>
   topics: TopicTable
   retained: RetainedMessages
   bus: Bus
+  policy: Policy
   admission: Admission
   followers: Followers
   /** A chat device has acknowledged an entry. */

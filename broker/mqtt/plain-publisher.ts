@@ -1,7 +1,7 @@
 // Publishing on plain topics for borders that do not speak MQTT.
 import type { Bus } from '../bus.ts'
 import { BrokerError } from '../errors.ts'
-import { mayPublishPlain } from '../policy.ts'
+import type { Policy } from '../policy.ts'
 import { ownPublication } from '../publication.ts'
 import type { Topic } from '../routes.ts'
 import type { TopicTable } from '../topic-table.ts'
@@ -9,9 +9,9 @@ import type { PlainPublisher } from '../types.ts'
 import { Malformed } from './codec/malformed.ts'
 import { splitForwarded } from './codec/publish.ts'
 
-type Deps = Readonly<{ topics: TopicTable; bus: Bus; maxPayloadBytes: number }>
+type Deps = Readonly<{ topics: TopicTable; bus: Bus; policy: Policy; maxPayloadBytes: number }>
 
-export function createPlainPublisher({ topics, bus, maxPayloadBytes }: Deps): PlainPublisher {
+export function createPlainPublisher({ topics, bus, policy, maxPayloadBytes }: Deps): PlainPublisher {
   /** Null: not a topic name. */
   function find(name: string): Topic | null {
     const bytes = Buffer.from(name)
@@ -25,10 +25,10 @@ export function createPlainPublisher({ topics, bus, maxPayloadBytes }: Deps): Pl
   }
 
   return {
-    publish(principal, { topic: name, payload, qos, retain, properties }, sink, token) {
+    publish(actor, { topic: name, payload, qos, retain, properties }, sink, token) {
       const topic = find(name)
       if (topic === null || topic.kind.kind === 'misspelt') return new BrokerError('bad-topic')
-      if (!mayPublishPlain(principal, topic)) return new BrokerError('forbidden')
+      if (!policy.rightsOf(actor).mayPublish(topic)) return new BrokerError('forbidden')
       if (payload.length > maxPayloadBytes) return new BrokerError('too-large')
       const { userProperties, ...rest } = properties
       const pairs = userProperties?.map(([key, value]): [string, string] => [key, value])

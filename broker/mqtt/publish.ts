@@ -1,6 +1,6 @@
 // Hot path (bench: p2p, fan-out): PUBLISH, parsed in the socket's chunk and handed to the bus or, at a door, to admission.
 import { BrokerError } from '../errors.ts'
-import { mayPublishPlain } from '../policy.ts'
+import type { Rights } from '../policy.ts'
 import type { Wire } from '../publication.ts'
 import type { Recipient, Topic } from '../routes.ts'
 import { sameBytes } from '../topic-table.ts'
@@ -35,6 +35,7 @@ const raw: { -readonly [K in keyof Wire]: Wire[K] } = {
 export type PublishPathDeps = Readonly<{
   host: Host
   principal: Principal
+  rights: Rights
   publisher: Recipient
   clientId: string
   level: Level
@@ -77,12 +78,12 @@ export class PublishPath implements ReceiptSink {
     if (publish.qos === 2) throw new Malformed(reason.qosNotSupported, 'The maximum is QoS 1') // [MQTT-3.2.2-11]
     if (publish.qos === 1 && !this.hasPlace()) return false
     const topic = this.topicOf(buffer, publish)
-    const { principal } = this.deps
-    if (this.allowedEpoch !== principal.epoch) {
+    const { principal, rights } = this.deps
+    if (this.allowedEpoch !== rights.epoch) {
       if (topic.kind.kind === 'door' && principal.account > 0) return this.takeChat(buffer, publish, topic.kind.to)
       if (topic.kind.kind === 'presence' && topic.kind.of === principal.name) return this.takePresence(buffer, publish)
-      if (!mayPublishPlain(principal, topic)) return this.refuse(buffer, publish, topic)
-      this.allowedEpoch = principal.epoch
+      if (!rights.mayPublish(topic)) return this.refuse(buffer, publish, topic)
+      this.allowedEpoch = rights.epoch
     }
     host.counters.mqttMessagesReceived++
     this.publishPlain(buffer, publish, topic, packetStart)

@@ -35,7 +35,7 @@ export class Replay {
   /** Sends until all is sent or the session has no room; then its next `onRoom` calls again. */
   pump(): void {
     for (let first = this.waiting[0]; first; first = this.waiting[0]) {
-      for (;;) {
+      while (this.session.subscriptions.has(first.filter)) {
         const retained = this.next ?? first.messages.next().value
         this.next = null
         if (!retained) break
@@ -43,6 +43,7 @@ export class Replay {
         this.next = retained
         return
       }
+      this.next = null
       this.waiting.shift()
     }
   }

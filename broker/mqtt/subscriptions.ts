@@ -1,5 +1,4 @@
 // SUBSCRIBE and UNSUBSCRIBE: plain filters go to the router, streams to followers. MQTT 5 §3.8, §3.10
-import { decideFilter } from '../policy.ts'
 import type { SubscriptionOptions } from '../routes.ts'
 import type { StoredSubscription } from '../stores.ts'
 import type { FilterKind } from '../topic.ts'
@@ -9,6 +8,7 @@ import { type Subscribe, type Subscription, writeSuback } from './codec/subscrib
 import { type Unsubscribe, writeUnsuback } from './codec/unsubscribe.ts'
 import type { Host } from './host.ts'
 import type { Replay } from './replay.ts'
+import { authoriseAgain } from './rights.ts'
 import { SessionStreams } from './streams.ts'
 
 /** The answer, and what follows once it is on its way. */
@@ -34,7 +34,8 @@ export async function subscribe(
     packet.subscriptions.map((subscription) => authorise(host, accepted, ask(host, accepted, packet, subscription))),
   )
   const granted = asked.filter(({ kind }) => kind.kind !== 'refused')
-  const { session } = accepted
+  const { session, rights } = accepted
+  const { epoch } = rights
   const hasStreams = granted.some(({ kind }) => kind.kind === 'streams')
   // A stream's first SUBSCRIBE starts at the head (DESIGN §5).
   const head = hasStreams ? await host.head(session.account) : 0
@@ -45,6 +46,7 @@ export async function subscribe(
   )
   host.sessions.demand(session)
   for (const one of granted) open(host, accepted, one, head)
+  if (rights.epoch !== epoch) await authoriseAgain(host, session, rights)
   const answer = writeSuback(
     level,
     packet.packetId,
@@ -77,7 +79,7 @@ function showPresence({ session }: Accepted, granted: readonly Asked[]): void {
   }
 }
 
-function ask(host: Host, { session, principal }: Accepted, packet: Subscribe, subscription: Subscription): Asked {
+function ask(host: Host, { session, rights }: Accepted, packet: Subscribe, subscription: Subscription): Asked {
   const { filter, valid, noLocal, retainAsPublished } = subscription
   const qos = subscription.qos === 0 ? 0 : 1 // [MQTT-3.8.4-8] Maximum QoS is 1
   const options = { qos, noLocal, retainAsPublished, subscriptionId: packet.subscriptionIdentifier } as const
@@ -88,7 +90,7 @@ function ask(host: Host, { session, principal }: Accepted, packet: Subscribe, su
   if (isNew && count >= host.limits.subscriptionsPerSession) {
     return { subscription, options, isNew, kind: { kind: 'refused', reason: quotaExceeded } }
   }
-  return { subscription, options, isNew, kind: decideFilter(principal, filter, host.domain) }
+  return { subscription, options, isNew, kind: rights.decideFilter(filter) }
 }
 
 /** The position of a stream that is followed already stays. */

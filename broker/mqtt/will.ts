@@ -1,7 +1,7 @@
 // The Will: checked at CONNECT and when it is sent. MQTT 5 §3.1.2.5, 3.1.1 §3.1.2.5
 import type { Bus } from '../bus.ts'
 import { BrokerError } from '../errors.ts'
-import { mayPublishPlain } from '../policy.ts'
+import type { Policy, Rights } from '../policy.ts'
 import { readPresence } from '../presence-payload.ts'
 import { ownPublication, type Publication } from '../publication.ts'
 import type { Topic } from '../routes.ts'
@@ -30,6 +30,7 @@ export type WillDeps = Readonly<{
   bus: Bus
   admission: Admission
   auth: Pick<Authenticator, 'principal'>
+  policy: Policy
   /** The principal of clients without a user name; null: they are refused. */
   anonymous: Principal | null
   party: (id: number, name: string) => Party
@@ -38,12 +39,17 @@ export type WillDeps = Readonly<{
 
 export type MqttWills = WillPublisher &
   Readonly<{
-    /** MQTT 5's reason code when this principal may not have this Will; 0 when it may. */
-    refusal(principal: Principal, will: Will): number
+    /** MQTT 5's reason code when whose rights these are may not have this Will; 0 when it may. */
+    refusal(rights: Rights, will: Will): number
   }>
 
 export function createMqttWills(deps: WillDeps): MqttWills {
-  const { topics, auth, anonymous, party } = deps
+  const { topics, auth, anonymous, party, policy } = deps
+
+  /** What a token restricted its login to counts until the broker is started again. */
+  function rightsOf({ clientId, rights }: Session, principal: Principal): Rights {
+    return policy.rightsOf({ principal, clientId, tokenRules: rights?.actor.tokenRules })
+  }
 
   function isOwnPresence(name: string, topic: string): boolean {
     const { kind } = topics.named(topic)
@@ -62,7 +68,7 @@ export function createMqttWills(deps: WillDeps): MqttWills {
       return null
     }
     if (isOwnPresence(principal.name, will.topic)) session.device?.end(lastWords(will))
-    else if (!mayPublishPlain(principal, topic)) return new BrokerError('forbidden')
+    else if (!rightsOf(session, principal).mayPublish(topic)) return new BrokerError('forbidden')
     else deps.bus.publish(toPublication(topic, will), sink, will.qos === 0 ? -1 : 0)
     if (will.qos === 0 || topic.kind.kind !== 'plain') sink.settle(0, said)
     return null
@@ -82,7 +88,8 @@ export function createMqttWills(deps: WillDeps): MqttWills {
   }
 
   return {
-    refusal(principal, will) {
+    refusal(rights, will) {
+      const { principal } = rights.actor
       if (will.qos === 2) return qosNotSupported // [MQTT-3.2.2-12]
       const topic = topics.named(will.topic)
       if (topic.kind.kind === 'misspelt') return new BrokerError('bad-topic').mqtt
@@ -91,7 +98,7 @@ export function createMqttWills(deps: WillDeps): MqttWills {
         return codeOf(readDoor(will.payload, will.properties, { from, device: null, to: topic.kind.to }))
       }
       if (isOwnPresence(principal.name, will.topic)) return codeOf(readPresence(will.payload))
-      return mayPublishPlain(principal, topic) ? 0 : new BrokerError('forbidden').mqtt
+      return rights.mayPublish(topic) ? 0 : new BrokerError('forbidden').mqtt
     },
     publish(session, will) {
       const { account, accountName } = session

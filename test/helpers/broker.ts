@@ -1,6 +1,7 @@
 // A whole broker on a scratch data folder, in the test's own process: one per test file.
 import { join } from 'node:path'
 import { makeVerifiers } from '../../broker/auth/scram.ts'
+import type { Config } from '../../broker/config.ts'
 import { loadConfig } from '../../broker/config-load.ts'
 import type { Limits } from '../../broker/limits.ts'
 import { createLogger } from '../../broker/log.ts'
@@ -26,8 +27,10 @@ export type TestBroker = Readonly<{
   /** Makes an account with a name of its own (`prefix` + counter) and the password `<name>-pw`. */
   account(prefix?: string): Promise<Readonly<{ name: string; password: string }>>
   stop(): Promise<void>
-  /** Stops it and starts it again on the same data. */
-  restart(): Promise<TestBroker>
+  /** Other rules of plain topics, as SIGHUP brings them. */
+  replaceAcl(acl: Config['acl']): Promise<void>
+  /** Stops it and starts it again on the same data, with more environment. */
+  restart(env?: Readonly<Record<string, string>>): Promise<TestBroker>
 }>
 
 export type TestBrokerOptions = Readonly<{ env?: Readonly<Record<string, string>>; limits?: Limits }>
@@ -74,9 +77,10 @@ async function startOn(folder: ScratchFolder, options: TestBrokerOptions): Promi
       await halt()
       await folder.remove()
     },
-    async restart() {
+    replaceAcl: broker.replaceAcl,
+    async restart(env = {}) {
       await halt()
-      return startOn(folder, options)
+      return startOn(folder, { ...options, env: { ...options.env, ...env } })
     },
   }
 }

@@ -16,6 +16,8 @@ const frozenMs = 100
 
 export type ServerOptions = Readonly<{
   env?: Readonly<Record<string, string>>
+  /** A configuration file. */
+  config?: string
   /** Folder of the product that is run; default: this one. */
   product?: string
   /** What runs it, such as `setpriv --reuid=…`. */
@@ -61,7 +63,11 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 }
 
 async function startOn(dataDir: string, options: ServerOptions, removeFolder: () => Promise<void>): Promise<Server> {
-  const running = run(['start'], { ...options, dataDir }, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const running = run(
+    ['start', ...(options.config === undefined ? [] : ['--config', options.config])],
+    { ...options, dataDir },
+    { detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+  )
   const { child, exited, output } = running
   const beganAt = performance.now()
   const listening = await readReady(running)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { acl } from '../../broker/config-acl.ts'
 import * as kinds from '../../broker/config-kinds.ts'
 import { type SettingPath, settingAt, settingPaths } from '../../broker/config-table.ts'
 import { root } from '../helpers/process.ts'
@@ -85,11 +86,21 @@ function toSchema(paths: readonly SettingPath[]): Schema {
 function valueSchema(path: SettingPath): Schema {
   const { kind, doc } = settingAt(path)
   const strings = { type: 'array', items: { type: 'string' } }
-  if (Array.isArray(settingAt(path).default)) return { description: doc, anyOf: [{ type: 'string' }, strings] }
+  if (Array.isArray(settingAt(path).default) && kind !== acl)
+    return { description: doc, anyOf: [{ type: 'string' }, strings] }
   const { $schema: _, ...schema } = z.toJSONSchema(kind.schema, { unrepresentable: 'any' }) as Schema
+  if (kind === acl) return { description: doc, ...schema, items: oneOrMore(schema.items as Schema) }
   // Helm reads an unquoted `off` as false, as YAML 1.1 has it; so does a setting.
   if (Array.isArray(schema.enum) && schema.enum.includes('off')) {
     return { description: doc, enum: [...(schema.enum as string[]), false] }
   }
   return { description: doc, ...schema }
+}
+
+/** Where a rule has a list of texts, one text does. */
+function oneOrMore(rule: Schema): Schema {
+  const properties = Object.entries(rule.properties ?? {}).map(([name, schema]): [string, Schema] =>
+    schema.type === 'array' ? [name, { anyOf: [schema.items, schema] }] : [name, schema],
+  )
+  return { ...rule, properties: Object.fromEntries(properties) }
 }

@@ -1,8 +1,15 @@
 import { expect, test } from 'vitest'
+import { readConfigText } from '../../broker/config-file.ts'
 import { settingAt, settingPaths } from '../../broker/config-table.ts'
 
 test('docs/configuration.md says what the table of settings says (vitest -u writes it anew)', async () => {
   await expect(toMarkdown()).toMatchFileSnapshot('../../docs/configuration.md')
+})
+
+test('the examples of docs/configuration.md are good', () => {
+  const examples = [...toMarkdown().matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = '']) => yaml)
+  expect(examples).toHaveLength(2)
+  for (const yaml of examples) expect(readConfigText(yaml, 'example').faults).toEqual([])
 })
 
 function toMarkdown(): string {
@@ -32,6 +39,53 @@ tls:
   cert: /etc/clearbox/fullchain.pem
   key: /etc/clearbox/privkey.pem
 \`\`\`
+
+## Rules of plain topics
+
+\`acl\` is a list of rules. The first rule that speaks of the client, the action and the topic decides; behind the last one
+accounts that an administrator has made may use all plain topics, those that registered themselves none, anonymous clients all.
+They hold for MQTT, for Wills and for \`POST /v1/publish\`. Chat (\`u/\`, \`g/\`, \`cb/\`) and \`$SYS\` have rules of their own.
+
+\`\`\`yaml
+acl:
+  - allow: both
+    role: admin
+    topics: '#'
+  - allow: publish # sensor-1, sensor-2 … of the account "plant" to their own topics
+    user: plant
+    client: sensor-*
+    topics: [sensors/%c/#, alarms/%c]
+  - deny: subscribe
+    anonymous: on
+    topics: [sensors/+/raw]
+  - allow: subscribe
+    topics: [sensors/#, weather/#]
+  - allow: both # each account its own corner
+    topics: home/%u/#
+  - deny: both # whatever no rule allows
+    topics: '#'
+\`\`\`
+
+| Key | Value |
+|---|---|
+| \`allow\`, \`deny\` | one of the two: \`publish\`, \`subscribe\` or \`both\` |
+| \`topics\` | one filter or a list; \`%u\` stands for the name of the account, \`%c\` for the client id |
+| \`user\` | the account, or a list |
+| \`role\` | \`admin\`, \`moderator\`, \`user\`, or a list; accounts only |
+| \`client\` | a client id, or a list, with \`*\` for any characters. Clients choose it: name the \`user\` too. REST has none |
+| \`anonymous\` | \`on\`: clients without a user name; \`off\`: accounts |
+
+- All that a rule says of the client must be so; a rule that says nothing of it speaks of everyone, administrators too.
+- A filter may be subscribed when the rules allow *every* topic that it matches: with the rules above \`#\` and \`sensors/#\` are
+  refused to anonymous clients, for they would show \`sensors/1/raw\`; \`sensors/+/temperature\` is granted. A rule that denies
+  takes away what no rule before it has allowed.
+- A name with \`/\`, \`+\` or \`#\`, or that is missing, is never put for \`%u\` and \`%c\`: the rule then allows nothing, and
+  one that denies takes the level as \`+\`.
+- \`kill -HUP\` reads the configuration again and takes the rules over, nothing else of it; with a fault in it the old rules stay, and
+  the log has every fault. Who has lost a right loses the subscription within a second and finds that on \`u/{me}/err\`.
+
+Refused are: PUBACK and SUBACK 0x87, a Will in CONNACK; on MQTT 3.1.1 SUBACK 0x80, and for a publish, which that protocol must
+acknowledge, an item on \`u/{me}/err\`; REST answers 403.
 `
 }
 

@@ -1,0 +1,85 @@
+// The setting `acl`: rules of plain topics, as a list in the file or as JSON in the environment.
+import { z } from 'zod'
+import { toAccountName } from './account-name.ts'
+import type { SettingKind } from './config-kinds.ts'
+import type { Found } from './config-values.ts'
+import { isTopicFilter } from './mqtt/codec/topic-name.ts'
+import { isReserved } from './topic.ts'
+import type { TopicRule } from './types.ts'
+
+const maxRules = 10_000
+
+const action = z.enum(['publish', 'subscribe', 'both'], { error: says('publish, subscribe or both') })
+
+/** One, or a list of them. */
+function some<T extends string>(one: z.ZodType<T>): z.ZodType<readonly T[]> {
+  const toList = (written: unknown): unknown => (typeof written === 'string' ? [written] : written)
+  return z.preprocess(
+    toList,
+    z.array(one, { error: says('a text or a list of texts') }).min(1, 'expected at least one, found none'),
+  )
+}
+
+function text(expected: string, isGood: (value: string) => boolean = (value) => value !== ''): z.ZodType<string> {
+  return z.string({ error: says(expected) }).refine(isGood, { error: says(expected) })
+}
+
+const rule = z
+  .strictObject(
+    {
+      allow: action.exactOptional(),
+      deny: action.exactOptional(),
+      user: some(text('the name of an account')).exactOptional(),
+      role: some(z.enum(['admin', 'moderator', 'user'], { error: says('admin, moderator or user') })).exactOptional(),
+      client: some(text('a client id, with * for any characters')).exactOptional(),
+      anonymous: z.preprocess(toSwitch, z.boolean({ error: says('on or off') })).exactOptional(),
+      topics: some(text('a filter of plain topics such as sensors/%u/#', isPlainFilter)),
+    },
+    { error: (issue) => (issue.code === 'unrecognized_keys' ? undefined : says('a rule with its keys')(issue)) },
+  )
+  .refine((value) => (value.allow === undefined) !== (value.deny === undefined), {
+    error: () => 'expected either allow or deny',
+    // Also beside other faults.
+    when: ({ value }) => typeof value === 'object' && value !== null,
+  })
+
+export const acl: SettingKind<readonly TopicRule[]> = {
+  name: 'list of rules (docs/configuration.md); in the environment as JSON',
+  expected: 'a list of rules',
+  schema: z.array(rule, { error: says('a list of rules') }).max(maxRules, `expected at most ${maxRules} rules`),
+  toRaw: (written) => (typeof written === 'string' ? readJson(written) : written),
+}
+
+/** Whom the rules name must be able to exist in this domain. */
+export function aclFaults(found: Found | undefined, domain: string): string[] {
+  if (found === undefined) return []
+  const names = (found.value as readonly TopicRule[]).flatMap(({ user = [] }) => user)
+  return names
+    .filter((name) => toAccountName(name, domain) === null)
+    .map((name) => `${found.where}: expected the name of an account, found ${JSON.stringify(name)}`)
+}
+
+/** Completes a fault of zod's, in the words of the other settings. */
+function says(expected: string): (issue: Readonly<{ input?: unknown }>) => string {
+  return ({ input }) => {
+    const found = typeof input === 'object' && input !== null ? (Array.isArray(input) ? 'a list' : 'a section') : input
+    return `expected ${expected}, found ${found === undefined ? 'none' : JSON.stringify(found)}`
+  }
+}
+
+/** Chat has its own rules; nobody gets more of it, or of `$SYS`, here. */
+function isPlainFilter(filter: string): boolean {
+  return isTopicFilter(filter) && !isReserved(filter.split('/', 1)[0] ?? '') && Buffer.byteLength(filter) <= 0xffff
+}
+
+function toSwitch(written: unknown): unknown {
+  return written === 'on' ? true : written === 'off' ? false : written
+}
+
+function readJson(written: string): unknown {
+  try {
+    return JSON.parse(written)
+  } catch {
+    return written
+  }
+}
