@@ -3,16 +3,23 @@ import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import { toAccountName } from '../account-name.ts'
 import type { Config } from '../config.ts'
 import type { Logger } from '../log.ts'
+import type { TopicRule } from '../types.ts'
 import { createJwks, type KeySource } from './jwks.ts'
 import { type JwtKey, readJwtKey } from './jwt-key.ts'
+import { readTokenRules } from './token-rules.ts'
 import { whyNot } from './tokens.ts'
 
 /** `expiresAt`: milliseconds since the epoch. */
-export type ExternalClaims = Readonly<{ name: string; expiresAt: number }>
+export type ExternalClaims = Readonly<{
+  name: string
+  expiresAt: number
+  /** Absent: it says nothing of plain topics. */
+  tokenRules?: readonly TopicRule[]
+}>
 
 export interface ExternalTokens {
   /**
-   * `refused`: the issuer's, but over, or of nobody who can have an account here. Null: forged, malformed, not for us.
+   * `refused`: the issuer's, but over, of nobody who can have an account here, or with an `acl` that cannot be understood. Null: forged, malformed, not for us.
    * @throws BrokerError overload when the issuer's keys are unknown and cannot be read now
    */
   read(token: string): Promise<ExternalClaims | 'refused' | null>
@@ -38,10 +45,12 @@ export function createExternalTokens({ jwt, domain, logger }: Options): External
       const verified = await jwtVerify(token, known.key, { ...checks, algorithms: [...known.algorithms] }).catch(whyNot)
       if (verified === null) return null
       if (verified === 'expired') return 'refused'
-      const { exp = 0, [accountClaim]: claim } = verified.payload
+      const { exp = 0, acl, [accountClaim]: claim } = verified.payload
       const name = typeof claim === 'string' ? toAccountName(claim, domain) : null
       const expiresAt = exp * 1000
-      return name === null || expiresAt <= Date.now() ? 'refused' : { name, expiresAt }
+      if (name === null || expiresAt <= Date.now()) return 'refused'
+      const tokenRules = acl === undefined ? undefined : readTokenRules(acl)
+      return tokenRules === null ? 'refused' : { name, expiresAt, ...(tokenRules && { tokenRules }) }
     },
   }
 }

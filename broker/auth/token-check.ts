@@ -37,7 +37,8 @@ export function createTokenCheck({ live, logins, tokens, external }: Deps): Toke
     if (claims === 'refused') return claims
     const entry = live.knownByName(claims.name) ?? (await live.load(claims.name))
     if (!entry) return 'refused'
-    return { login: { principal: entry.principal, session: null, expiresAt: claims.expiresAt }, method: 'jwt' }
+    const { expiresAt, tokenRules } = claims
+    return { login: { principal: entry.principal, session: null, expiresAt, tokenRules }, method: 'jwt' }
   }
 
   return async (token) => {

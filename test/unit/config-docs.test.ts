@@ -84,6 +84,17 @@ acl:
 - \`kill -HUP\` reads the configuration again and takes the rules over, nothing else of it; with a fault in it the old rules stay, and
   the log has every fault. Who has lost a right loses the subscription within a second and finds that on \`u/{me}/err\`.
 
+A token of \`auth.jwt\` may have a claim \`acl\` in one of EMQX's forms; the login is then bound by it and by the rules, whichever is
+narrower. In the first form all that is not named is denied, in the second the first rule that fits decides, and without one the
+token says nothing:
+
+\`\`\`json
+{ "pub": ["sensors/\${clientid}/#"], "sub": ["weather/#"], "all": ["home/\${username}/#"] }
+[{ "permission": "deny", "action": "publish", "topic": "sensors/#" }]
+\`\`\`
+
+A rule that allows under further conditions (\`qos\`, \`retain\`, \`ipaddr\` …) counts for nothing, one that denies counts without them.
+
 Refused are: PUBACK and SUBACK 0x87, a Will in CONNACK; on MQTT 3.1.1 SUBACK 0x80, and for a publish, which that protocol must
 acknowledge, an item on \`u/{me}/err\`; REST answers 403.
 `
