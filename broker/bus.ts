@@ -15,6 +15,8 @@ export type Bus = Readonly<{
    * its token is -1.
    */
   publish(publication: Publication, sink: ReceiptSink, token: number): void
+  /** Routes what the broker says of itself, at QoS 0; what is retained of it is in memory only. */
+  announce(publication: Publication): void
 }>
 
 export function createBus(deps: Readonly<{ router: Router; queue: Queue; retained: RetainedMessages }>): Bus {
@@ -47,7 +49,12 @@ export function createBus(deps: Readonly<{ router: Router; queue: Queue; retaine
     deliver(route, publication, position)
   }
 
-  return { publish }
+  function announce(publication: Publication): void {
+    if (publication.retain) retained.set(toRetained(publication))
+    deliver(router.route(publication.topic), publication, 0)
+  }
+
+  return { publish, announce }
 }
 
 function deliver(route: Route, publication: Publication, position: number): void {

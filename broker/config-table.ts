@@ -48,6 +48,12 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     default: false,
     doc: 'MQTT clients without a user name may connect; they see and send on plain topics only.',
   },
+  'mqtt.sysSeconds': {
+    env: 'CLEARBOX_MQTT_SYS_SECONDS',
+    kind: kind.count,
+    default: 10,
+    doc: 'How often the topics below `$SYS` are published, under the names of Mosquitto; administrators may read them.',
+  },
   'xmpp.port': { env: 'CLEARBOX_XMPP_PORT', kind: kind.port, default: 5222, doc: 'XMPP with STARTTLS.' },
   'xmpp.tlsPort': {
     env: 'CLEARBOX_XMPPS_PORT',

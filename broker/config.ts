@@ -14,7 +14,7 @@ export type Config = Readonly<{
   dataDir: string
   /** IP addresses; every listener is on each of them. */
   bind: readonly string[]
-  mqtt: Readonly<{ port: Port; tlsPort: Port; anonymous: boolean }>
+  mqtt: Readonly<{ port: Port; tlsPort: Port; anonymous: boolean; sysSeconds: number }>
   xmpp: Readonly<{ port: Port; tlsPort: Port }>
   http: Readonly<{
     port: Port

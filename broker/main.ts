@@ -150,10 +150,12 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
       { name: 'audit', everyMs: 1000, run: audit.flush },
       { name: 'retention', everyMs: hourMs, run: audit.prune },
       { name: 'prune', everyMs: hourMs, run: store.prune },
+      { name: 'sys', everyMs: config.mqtt.sysSeconds * 1000, run: async () => mqtt.publishSys() },
       { name: 'retained', everyMs: hourMs, run: async () => mqtt.pruneRetained() },
     ],
     logger,
   )
+  mqtt.publishSys()
   const borders = [mqtt.adapter, xmpp, http]
 
   function replaceAcl(acl: Config['acl']): Promise<void> {

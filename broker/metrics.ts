@@ -4,6 +4,10 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 /** Plain numbers that anyone raises and only the scrape reads (DESIGN §8, rule 9). */
 export type Counters = {
   mqttConnections: number
+  mqttSockets: number
+  mqttConnects: number
+  mqttPacketsReceived: number
+  mqttPacketsSent: number
   mqttMessagesReceived: number
   mqttMessagesSent: number
   mqttBytesReceived: number
@@ -11,6 +15,7 @@ export type Counters = {
   mqttQos0Dropped: number
   queueDropped: number
   followers: number
+  sessionsExpired: number
   xmppConnections: number
   xmppStanzasReceived: number
   xmppStanzasSent: number
@@ -26,6 +31,10 @@ export type Counters = {
 
 const declared: Record<keyof Counters, readonly [type: 'counter' | 'gauge', name: string, help: string]> = {
   mqttConnections: ['gauge', 'clearbox_mqtt_connections', 'Open MQTT connections'],
+  mqttSockets: ['counter', 'clearbox_mqtt_sockets_total', 'Connections that MQTT clients have opened'],
+  mqttConnects: ['counter', 'clearbox_mqtt_connects_total', 'CONNECT packets that were accepted'],
+  mqttPacketsReceived: ['counter', 'clearbox_mqtt_packets_received_total', 'Packets of all kinds from MQTT clients'],
+  mqttPacketsSent: ['counter', 'clearbox_mqtt_packets_sent_total', 'Packets of all kinds to MQTT clients'],
   mqttMessagesReceived: ['counter', 'clearbox_mqtt_messages_received_total', 'PUBLISH packets from clients'],
   mqttMessagesSent: ['counter', 'clearbox_mqtt_messages_sent_total', 'PUBLISH packets to clients'],
   mqttBytesReceived: ['counter', 'clearbox_mqtt_received_bytes_total', 'Bytes read from MQTT clients'],
@@ -33,6 +42,11 @@ const declared: Record<keyof Counters, readonly [type: 'counter' | 'gauge', name
   mqttQos0Dropped: ['counter', 'clearbox_mqtt_qos0_dropped_total', 'QoS 0 messages dropped for a slow receiver'],
   queueDropped: ['counter', 'clearbox_mqtt_queue_dropped_total', 'Queued messages dropped because a queue was full'],
   followers: ['gauge', 'clearbox_followers', 'Streams of chat that sessions follow now, whatever their protocol'],
+  sessionsExpired: [
+    'counter',
+    'clearbox_mqtt_sessions_expired_total',
+    'Sessions that ended because nobody came back in time',
+  ],
   xmppConnections: ['gauge', 'clearbox_xmpp_connections', 'Open XMPP streams'],
   xmppStanzasReceived: ['counter', 'clearbox_xmpp_stanzas_received_total', 'Stanzas from XMPP clients'],
   xmppStanzasSent: ['counter', 'clearbox_xmpp_stanzas_sent_total', 'Stanzas to XMPP clients'],

@@ -37,9 +37,15 @@ export function createPolicy({ acl, domain }: PolicyOptions): Policy {
   }
 }
 
+const plain: FilterKind = { kind: 'plain' }
 const refused: FilterKind = { kind: 'refused', reason: 0x87 }
 /** Decisions that are kept of one actor; at the limit all are forgotten. */
 const maxDecided = 64
+
+/** Only the broker publishes there, only administrators read it (DESIGN §2). */
+function isSys(filter: string): boolean {
+  return filter === '$SYS' || filter.startsWith('$SYS/')
+}
 
 class ActorRights implements Rights {
   readonly actor: Actor
@@ -68,12 +74,20 @@ class ActorRights implements Rights {
 
   decideFilter(filter: string): FilterKind {
     const { principal } = this.actor
+    if (isSys(filter)) return this.maySeeSys(filter) ? plain : refused
     const kind = classifyFilter(filter, principal.name, this.state.domain)
     return kind.kind === 'plain' && !this.judge(maySubscribeBy, filter) ? refused : kind
   }
 
   mayReceive(topic: string): boolean {
     return this.judge(maySubscribeBy, topic)
+  }
+
+  private maySeeSys(filter: string): boolean {
+    const { actor, tokenRules } = this
+    return (
+      actor.principal.role === 'admin' && (tokenRules === null || maySubscribeBy(tokenRules, actor, filter) !== false)
+    )
   }
 
   private judge(by: typeof mayPublishBy, topicOrFilter: string): boolean {

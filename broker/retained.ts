@@ -11,6 +11,7 @@ export type RetainedMessages = Readonly<{
   /** Forgets what has expired. */
   prune(): void
   count(): number
+  bytes(): number
 }>
 
 export type RetainedLimits = Readonly<{ retainedMessages: number; retainedBytes: number }>
@@ -73,6 +74,7 @@ export function createRetained(limits: RetainedLimits, stored: readonly Retained
       for (const { topic } of over) remove(root, topic.split('/'), 0)
     },
     count: () => count,
+    bytes: () => bytes,
   }
 }
 

@@ -237,6 +237,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   function sweep(): void {
     for (const session of byKey.values()) {
       if (hasExpired(session)) {
+        deps.counters.sessionsExpired++
         end(session).catch((fault: unknown) => logger.warn({ err: fault }, 'an expired session stays for now'))
         continue
       }

@@ -1,5 +1,6 @@
 // The command line: what it takes, and the exit code that each end has.
 import { Command, CommanderError } from 'commander'
+import { readVersion } from '../broker/version.ts'
 import { StoreStartError } from '../storage/start-error.ts'
 import { CliError } from './cli-error.ts'
 import { addConfigCommands } from './commands/config.ts'
@@ -7,7 +8,6 @@ import { configOption } from './commands/options.ts'
 import { addStoreCommands } from './commands/store.ts'
 import { addUserCommands } from './commands/user.ts'
 import { readConfig } from './read-config.ts'
-import { readVersion } from './version.ts'
 
 /** 0: done; 1: it did not work; 2: it was not called as it must be. Never throws what a person can do something about. */
 export async function run(args: readonly string[]): Promise<number> {

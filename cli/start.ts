@@ -1,11 +1,11 @@
 import { createLogger, type Logger } from '../broker/log.ts'
 import { startBroker } from '../broker/main.ts'
+import { readVersion } from '../broker/version.ts'
 import { StoreStartError } from '../storage/start-error.ts'
 import { toBanner } from './banner.ts'
 import { CliError } from './cli-error.ts'
 import type { ReadConfig } from './read-config.ts'
 import { reloadAcl } from './reload-acl.ts'
-import { readVersion } from './version.ts'
 
 /** Runs the server until a signal; answers the exit code. */
 export async function start({ config, warnings }: ReadConfig, configFile: string | null): Promise<number> {

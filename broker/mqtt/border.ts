@@ -18,9 +18,11 @@ import { createRetained } from '../retained.ts'
 import { createRouter } from '../router.ts'
 import { createSessions, type Sessions } from '../sessions.ts'
 import type { Store } from '../stores.ts'
+import { createSysTopics } from '../sys-topics.ts'
 import { classifyFilter } from '../topic.ts'
 import { createTopicTable, looseTopic } from '../topic-table.ts'
 import type { Admission, Authenticator, LogEntry, PlainPublisher, Principal } from '../types.ts'
+import { readVersion } from '../version.ts'
 import { createWills } from '../wills.ts'
 import { checkTopicName } from './codec/publish.ts'
 import type { Host } from './host.ts'
@@ -61,6 +63,8 @@ export type MqttBorder = Readonly<{
   rulesChanged(): Promise<void>
   /** Plain topics for the other borders. */
   publisher: PlainPublisher
+  /** Says what has changed below `$SYS`. */
+  publishSys(): void
   /** Forgets retained messages that have expired. */
   pruneRetained(): void
   /** Of chat and plain topics together. */
@@ -117,6 +121,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
       }),
   })
   await sessions.load()
+  const sys = createSysTopics({ topics, bus, retained, sessions, counters, version: readVersion() })
   const pressure = createPressure([log.batcher, queue.batcher], limits)
   const host: Host = {
     ...deps,
@@ -140,6 +145,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     sessions,
     rulesChanged: () => authoriseAllAgain(host),
     publisher: createPlainPublisher({ topics, bus, policy, maxPayloadBytes: limits.maxPacketBytes }),
+    publishSys: sys.publish,
     pruneRetained: retained.prune,
     pressure,
     async drained() {

@@ -86,6 +86,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     socket.on('error', destroySocket)
     socket.on('close', () => this.finish('lost'))
     host.counters.mqttConnections++
+    host.counters.mqttSockets++
   }
 
   hasRoom(): boolean {
@@ -163,6 +164,8 @@ export class Connection implements Transport, PublishOwner, DrainListener {
       if (this.busy) this.stop()
       else this.fail(fault)
     }
+    this.host.counters.mqttPacketsReceived += this.input.taken
+    this.input.taken = 0
   }
 
   private stop(): void {
@@ -275,6 +278,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
   private open(accepted: Accepted): void {
     const { session, principal, rights } = accepted
     this.accepted = accepted
+    this.host.counters.mqttConnects++
     this.maxPacketBytes = accepted.maxPacketBytes
     this.input.maxPacketBytes = this.host.limits.maxPacketBytes
     this.path = new PublishPath({

@@ -9,6 +9,8 @@ const none: Buffer = Buffer.alloc(0)
 export class Input {
   /** Of the whole packet; asked anew for each. */
   maxPacketBytes: number
+  /** Packets that were taken. */
+  taken = 0
   private readonly take: TakePacket
   /** Bytes that are not handled yet: the start of a packet, or what waits while `take` says stop. May have room behind them. */
   private rest: Buffer = none
@@ -40,6 +42,7 @@ export class Input {
         this.keep(buffer.subarray(offset))
         return false
       }
+      this.taken++
       offset = next
     }
     // A copy, so that a short rest does not hold the socket's whole chunk.

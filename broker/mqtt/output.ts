@@ -40,7 +40,7 @@ export function createFlusher(): Flusher {
 
 type Written = Readonly<{ block: Buffer | null; bytes: number }>
 
-export type OutputDeps = Readonly<{ flusher: Flusher; counters: Pick<Counters, 'mqttBytesSent'> }>
+export type OutputDeps = Readonly<{ flusher: Flusher; counters: Pick<Counters, 'mqttBytesSent' | 'mqttPacketsSent'> }>
 
 export interface DrainListener {
   /** The socket has taken something. */
@@ -94,7 +94,7 @@ export class Output {
     this.packet({ bytes: packet, start: 0, end: packet.length, packetIdAt: -1, expiryAt: -1 }, 0)
   }
 
-  /** Room for `length` bytes (at most 16 KiB), to be filled from `position` and counted by `advance`. */
+  /** Room for a packet of `length` bytes (at most 16 KiB), to be filled from `position` and counted by `advance`. */
   reserve(length: number): Buffer {
     const block = this.block
     if (block !== null && this.at + length <= block.length) return block
@@ -111,6 +111,7 @@ export class Output {
   }
 
   advance(length: number): void {
+    this.counters.mqttPacketsSent++
     this.at += length
     this.pendingBytes += length
     if (this.dirty) return
@@ -148,6 +149,7 @@ export class Output {
       this.push(block, this.at)
       this.block = null
     }
+    this.counters.mqttPacketsSent++
     this.pendingBytes += copy.length
     this.written.push({ block: null, bytes: copy.length })
     this.socket.write(copy, this.onWritten)
