@@ -1,5 +1,6 @@
 // Hot path (bench: p2p, fan-out): publish of plain topics, for every border.
 import { BrokerError } from './errors.ts'
+import type { Counters } from './metrics.ts'
 import type { Publication } from './publication.ts'
 import { durable, type Queue, type Waiter } from './queue.ts'
 import type { RetainedMessages } from './retained.ts'
@@ -19,8 +20,10 @@ export type Bus = Readonly<{
   announce(publication: Publication): void
 }>
 
-export function createBus(deps: Readonly<{ router: Router; queue: Queue; retained: RetainedMessages }>): Bus {
-  const { router, queue, retained } = deps
+export function createBus(
+  deps: Readonly<{ router: Router; queue: Queue; retained: RetainedMessages; counters: Counters }>,
+): Bus {
+  const { router, queue, retained, counters } = deps
 
   function publish(publication: Publication, sink: ReceiptSink, token: number): void {
     const route = router.route(publication.topic)
@@ -37,6 +40,7 @@ export function createBus(deps: Readonly<{ router: Router; queue: Queue; retaine
   function publishDurably(route: Route, publication: Publication, sink: ReceiptSink, token: number): void {
     const keep = publication.retain ? toRetained(publication) : null
     if (keep !== null && !retained.set(keep)) {
+      counters.limitRetained++
       if (token >= 0) sink.settle(token, new BrokerError('quota', 'The store of retained messages is full.'))
       return
     }

@@ -37,6 +37,42 @@ export const count: SettingKind<number> = {
   toRaw: toNumber,
 }
 
+/** Inclusive. */
+export function whole(min: number, max: number): SettingKind<number> {
+  const range = `${format(min)} to ${format(max)}`
+  return {
+    name: `whole number from ${range}`,
+    expected: `a whole number from ${range}`,
+    schema: z.int().min(min).max(max),
+    toRaw: toNumber,
+  }
+}
+
+/** A limit that can be taken away. */
+export function wholeOrOff(min: number, max: number): SettingKind<number | 'off'> {
+  const range = `${format(min)} to ${format(max)}`
+  return {
+    name: `whole number from ${range}, or \`off\``,
+    expected: `a whole number from ${range}, or off`,
+    schema: z.union([z.literal('off'), z.int().min(min).max(max)]),
+    toRaw: (written) => (written === false ? 'off' : toNumber(written)),
+  }
+}
+
+const format = (value: number): string => value.toLocaleString('en')
+
+/** Of a ring's places. */
+export const powerOfTwo: SettingKind<number> = {
+  name: '`16`, `32`, `64` … `1024`',
+  expected: 'a power of two from 16 to 1024',
+  schema: z
+    .int()
+    .min(16)
+    .max(1024)
+    .refine((value) => Number.isInteger(Math.log2(value))),
+  toRaw: toNumber,
+}
+
 export const onOff: SettingKind<boolean> = {
   name: '`on` or `off`',
   expected: 'on or off',

@@ -3,6 +3,10 @@ import type { Config } from './config.ts'
 import { acl } from './config-acl.ts'
 import * as kind from './config-kinds.ts'
 
+const KiB = 1024
+const MiB = 1024 * KiB
+const GiB = 1024 * MiB
+
 type Leaf = string | number | boolean | null | readonly string[] | Config['acl']
 type PathOf<T> = { [K in keyof T & string]: T[K] extends Leaf ? K : `${K}.${PathOf<T[K]>}` }[keyof T & string]
 type ValueOf<T, P> = P extends `${infer K extends keyof T & string}.${infer Rest}`
@@ -216,6 +220,114 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     kind: acl,
     default: [],
     doc: 'Who may publish and subscribe on plain topics: the first rule that says something decides. SIGHUP reads it again. Without rules, and behind the last one: accounts that an administrator has made may use all, those that registered themselves none, anonymous clients all.',
+  },
+  'limits.packetBytes': {
+    env: 'CLEARBOX_LIMIT_PACKET_BYTES',
+    kind: kind.whole(1024, 268_435_455),
+    default: MiB,
+    doc: 'The largest MQTT packet, which CONNACK announces; a larger one ends the connection with 0x95. A CONNECT may have 128 KiB.',
+  },
+  'limits.topicBytes': {
+    env: 'CLEARBOX_LIMIT_TOPIC_BYTES',
+    kind: kind.whole(32, 65_535),
+    default: 4096,
+    doc: 'The longest topic in UTF-8: 0x90 for a publish, 0x8F for a filter.',
+  },
+  'limits.topicLevels': {
+    env: 'CLEARBOX_LIMIT_TOPIC_LEVELS',
+    kind: kind.whole(4, 1024),
+    default: 128,
+    doc: 'The most levels of a topic; the same codes.',
+  },
+  'limits.subscriptionsPerSession': {
+    env: 'CLEARBOX_LIMIT_SUBSCRIPTIONS_PER_SESSION',
+    kind: kind.whole(1, 1_000_000),
+    default: 10_000,
+    doc: 'More get 0x97.',
+  },
+  'limits.receiveMaximum': {
+    env: 'CLEARBOX_LIMIT_RECEIVE_MAXIMUM',
+    kind: kind.powerOfTwo,
+    default: 64,
+    doc: 'Publishes of a client that wait for their acknowledgement; CONNACK announces it. The next one ends an MQTT 5 connection with 0x93, a 3.1.1 client is read no further.',
+  },
+  'limits.sendWindow': {
+    env: 'CLEARBOX_LIMIT_SEND_WINDOW',
+    kind: kind.whole(1, 1024),
+    default: 64,
+    doc: 'Messages on their way to a client that it has not acknowledged; its own Receive Maximum may lower that.',
+  },
+  'limits.queueMessages': {
+    env: 'CLEARBOX_LIMIT_QUEUE_MESSAGES',
+    kind: kind.whole(1, 100_000_000),
+    default: 100_000,
+    doc: 'Queue of one persistent session; beyond it the oldest are dropped, counted and told on `u/{me}/err`.',
+  },
+  'limits.queueBytes': {
+    env: 'CLEARBOX_LIMIT_QUEUE_BYTES',
+    kind: kind.whole(KiB, 1024 * GiB),
+    default: 64 * MiB,
+    doc: 'The same by the bytes of payloads.',
+  },
+  'limits.retainedMessages': {
+    env: 'CLEARBOX_LIMIT_RETAINED_MESSAGES',
+    kind: kind.whole(1000, 100_000_000),
+    default: 250_000,
+    doc: 'Retained messages, all of which are in memory; more get 0x97 and are not kept.',
+  },
+  'limits.retainedBytes': {
+    env: 'CLEARBOX_LIMIT_RETAINED_BYTES',
+    kind: kind.whole(64 * KiB, 1024 * GiB),
+    default: 256 * MiB,
+    doc: 'The same by bytes.',
+  },
+  'limits.connections': {
+    env: 'CLEARBOX_LIMIT_CONNECTIONS',
+    kind: kind.whole(1, 10_000_000),
+    default: 100_000,
+    doc: 'Connections of each protocol; more are closed at once.',
+  },
+  'limits.connectionsPerAccount': {
+    env: 'CLEARBOX_LIMIT_CONNECTIONS_PER_ACCOUNT',
+    kind: kind.wholeOrOff(1, 10_000_000),
+    default: 10_000,
+    doc: 'MQTT connections of one account; more get 0x97 (3.1.1: 3).',
+  },
+  'limits.connectionsPerAddress': {
+    env: 'CLEARBOX_LIMIT_CONNECTIONS_PER_ADDRESS',
+    kind: kind.wholeOrOff(1, 10_000_000),
+    default: 10_000,
+    doc: 'MQTT connections from one IP address (IPv6: one /64), loopback included; more get 0x97 (3.1.1: 3).',
+  },
+  'limits.connectsPerSecond': {
+    env: 'CLEARBOX_LIMIT_CONNECTS_PER_SECOND',
+    kind: kind.wholeOrOff(1, 1_000_000),
+    default: 500,
+    doc: 'MQTT connections that are made from one IP address (IPv6: one /64) per second; ten times as many at once after a rest. More get 0x9F (3.1.1: 3).',
+  },
+  'limits.publishesPerSecond': {
+    env: 'CLEARBOX_LIMIT_PUBLISHES_PER_SECOND',
+    kind: kind.wholeOrOff(1, 10_000_000),
+    default: 'off',
+    doc: 'Publishes on plain topics per connection; twice as many at once after a rest. A connection over it is read no faster, nothing is lost. REST has `http.ratePerAccount`.',
+  },
+  'flapping.losses': {
+    env: 'CLEARBOX_FLAPPING_LOSSES',
+    kind: kind.wholeOrOff(2, 1_000_000),
+    default: 30,
+    doc: 'An MQTT client (account and client id) that loses its connection so often within the window, or has it taken over, is kept out for a while: CONNACK 0x8A (3.1.1: 5). Who says DISCONNECT loses nothing.',
+  },
+  'flapping.windowSeconds': {
+    env: 'CLEARBOX_FLAPPING_WINDOW_SECONDS',
+    kind: kind.whole(1, 86_400),
+    default: 60,
+    doc: 'The window.',
+  },
+  'flapping.banSeconds': {
+    env: 'CLEARBOX_FLAPPING_BAN_SECONDS',
+    kind: kind.whole(1, 86_400),
+    default: 300,
+    doc: 'How long it is kept out.',
   },
   'quota.perSecond': {
     env: 'CLEARBOX_QUOTA_PER_SECOND',

@@ -54,6 +54,26 @@ export type Config = Readonly<{
   registration: 'off' | 'open'
   /** Rules of plain topics; the first that says something decides. */
   acl: readonly TopicRule[]
+  /** What broker/limits.ts makes of them says what they mean. */
+  limits: Readonly<{
+    packetBytes: number
+    topicBytes: number
+    topicLevels: number
+    subscriptionsPerSession: number
+    receiveMaximum: number
+    sendWindow: number
+    queueMessages: number
+    queueBytes: number
+    retainedMessages: number
+    retainedBytes: number
+    connections: number
+    connectionsPerAccount: number | 'off'
+    connectionsPerAddress: number | 'off'
+    connectsPerSecond: number | 'off'
+    publishesPerSecond: number | 'off'
+  }>
+  /** Clients that come and go: so many lost connections in the window, and they stay outside. */
+  flapping: Readonly<{ losses: number | 'off'; windowSeconds: number; banSeconds: number }>
   /** Chat messages per account: a stream over it is read no faster, HTTP answers 429. */
   quota: Readonly<{ perSecond: number; burst: number }>
 }>

@@ -1,4 +1,6 @@
-// The limits of DESIGN §9 that concern what exists. One frozen table; tests start brokers with smaller ones.
+// The limits of DESIGN §9 that concern what exists; what an operator may set comes from the table of settings. Tests start
+// brokers with smaller ones.
+import type { Config } from './config.ts'
 
 export type Limits = Readonly<{
   /** Unacknowledged QoS 1 publishes of a connection; a power of two. */
@@ -30,6 +32,18 @@ export type Limits = Readonly<{
   /** Time to send CONNECT, to log in on an XMPP stream, to finish a TLS handshake or an HTTP request (its head: half). */
   loginMs: number
   connections: number
+  topicBytes: number
+  topicLevels: number
+  /** Infinity: as many as there are. Of accounts, and of networks (broker/network.ts), MQTT. */
+  connectionsPerAccount: number
+  connectionsPerAddress: number
+  connectsPerSecond: number
+  /** On plain topics, per connection. */
+  publishesPerSecond: number
+  /** So many lost connections of a client within the window keep it out. */
+  flappingLosses: number
+  flappingWindowMs: number
+  flappingBanMs: number
 }>
 
 const KiB = 1024
@@ -57,4 +71,33 @@ export const defaultLimits: Limits = Object.freeze({
   subscriptionsPerSession: 10_000,
   loginMs: 30_000,
   connections: 100_000,
+  topicBytes: 4096,
+  topicLevels: 128,
+  connectionsPerAccount: 10_000,
+  connectionsPerAddress: 10_000,
+  connectsPerSecond: 500,
+  publishesPerSecond: Number.POSITIVE_INFINITY,
+  flappingLosses: Number.POSITIVE_INFINITY,
+  flappingWindowMs: 60_000,
+  flappingBanMs: 300_000,
 })
+
+/** What an operator may set, over what only a developer changes. */
+export function toLimits({ limits, flapping }: Pick<Config, 'limits' | 'flapping'>): Limits {
+  const { packetBytes, connectionsPerAccount, connectionsPerAddress, connectsPerSecond, publishesPerSecond, ...same } =
+    limits
+  return Object.freeze({
+    ...defaultLimits,
+    ...same,
+    maxPacketBytes: packetBytes,
+    connectionsPerAccount: orInfinity(connectionsPerAccount),
+    connectionsPerAddress: orInfinity(connectionsPerAddress),
+    connectsPerSecond: orInfinity(connectsPerSecond),
+    publishesPerSecond: orInfinity(publishesPerSecond),
+    flappingLosses: orInfinity(flapping.losses),
+    flappingWindowMs: flapping.windowSeconds * 1000,
+    flappingBanMs: flapping.banSeconds * 1000,
+  })
+}
+
+const orInfinity = (limit: number | 'off'): number => (limit === 'off' ? Number.POSITIVE_INFINITY : limit)

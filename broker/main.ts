@@ -19,7 +19,7 @@ import { createDeviceNames } from './device-name.ts'
 import { createDirectory } from './directory.ts'
 import { createEvents } from './events.ts'
 import { createFollowers } from './follow.ts'
-import { defaultLimits, type Limits } from './limits.ts'
+import { type Limits, toLimits } from './limits.ts'
 import { createListeners } from './listeners.ts'
 import type { Logger } from './log.ts'
 import { createMessageLog } from './message-log.ts'
@@ -57,7 +57,7 @@ const flushMs = 15_000
 const hourMs = 3_600_000
 
 /** @throws StoreStartError, and errors whose message is fit for the person who starts it */
-export async function startBroker({ config, logger, limits = defaultLimits }: BrokerOptions): Promise<Broker> {
+export async function startBroker({ config, logger, limits = toLimits(config) }: BrokerOptions): Promise<Broker> {
   const store = await openStore({ config, logger, purpose: 'broker' })
   try {
     return await startOn(store, { config, logger, limits })
@@ -145,6 +145,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
       { name: 'certificate', everyMs: 2000, run: certificate.refresh },
       { name: 'readiness', everyMs: 1000, run: readiness.check },
       { name: 'quota', everyMs: 60_000, run: async () => quota.sweep() },
+      { name: 'gate', everyMs: 60_000, run: async () => mqtt.sweepGate() },
       { name: 'tokens', everyMs: 1000, run: async () => auth.endExpired() },
       { name: 'logins', everyMs: hourMs, run: auth.sweep },
       { name: 'audit', everyMs: 1000, run: audit.flush },

@@ -16,6 +16,14 @@ export type Counters = {
   queueDropped: number
   followers: number
   sessionsExpired: number
+  limitPacketBytes: number
+  limitTopics: number
+  limitSubscriptions: number
+  limitRetained: number
+  limitConnections: number
+  limitConnectRate: number
+  limitPublishRate: number
+  limitFlapping: number
   xmppConnections: number
   xmppStanzasReceived: number
   xmppStanzasSent: number
@@ -46,6 +54,38 @@ const declared: Record<keyof Counters, readonly [type: 'counter' | 'gauge', name
     'counter',
     'clearbox_mqtt_sessions_expired_total',
     'Sessions that ended because nobody came back in time',
+  ],
+  limitPacketBytes: [
+    'counter',
+    'clearbox_limit_packet_bytes_total',
+    'MQTT connections ended by a packet that was too large',
+  ],
+  limitTopics: ['counter', 'clearbox_limit_topics_total', 'Topics and filters refused because they were too long'],
+  limitSubscriptions: [
+    'counter',
+    'clearbox_limit_subscriptions_total',
+    'Subscriptions refused because a session had too many',
+  ],
+  limitRetained: ['counter', 'clearbox_limit_retained_total', 'Messages not retained because there were too many'],
+  limitConnections: [
+    'counter',
+    'clearbox_limit_connections_total',
+    'MQTT connections refused because an account or address had too many',
+  ],
+  limitConnectRate: [
+    'counter',
+    'clearbox_limit_connect_rate_total',
+    'MQTT connections refused because they came too fast',
+  ],
+  limitPublishRate: [
+    'counter',
+    'clearbox_limit_publish_rate_total',
+    'Times that an MQTT connection was not read because it published too fast',
+  ],
+  limitFlapping: [
+    'counter',
+    'clearbox_limit_flapping_total',
+    'MQTT connections refused because their client only came and went',
   ],
   xmppConnections: ['gauge', 'clearbox_xmpp_connections', 'Open XMPP streams'],
   xmppStanzasReceived: ['counter', 'clearbox_xmpp_stanzas_received_total', 'Stanzas from XMPP clients'],

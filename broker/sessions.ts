@@ -75,6 +75,8 @@ export type Sessions = Readonly<{
   /** Resolves when all sessions that end have ended, and all Wills that are on their way are settled. */
   drained(): Promise<void>
   all(): Iterable<Session>
+  /** A connection has this session. */
+  isConnected(account: number, clientId: string): boolean
   count(): number
 }>
 
@@ -308,6 +310,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       await wills.drained()
     },
     all: () => byKey.values(),
+    isConnected: (account, clientId) => (byKey.get(sessionKey(account, clientId))?.owner ?? null) !== null,
     count: () => byKey.size,
   }
 }

@@ -20,9 +20,15 @@ export type TopicTableOptions = Readonly<{
   maxTopics: number
   maxBytes: number
   check: (buffer: Buffer, start: number, end: number) => void
+  /** Longer ones, or with more levels, are `tooLong`; absent: none are. */
+  maxTopicBytes?: number
+  maxLevels?: number
 }>
 
 const plain = { kind: 'plain' } as const
+/** Nobody may publish to a topic of this kind. */
+export const tooLong = { kind: 'misspelt' } as const
+const slash = 0x2f
 /** What one entry takes beside its name. */
 const topicBytes = 300
 
@@ -40,7 +46,9 @@ export function sameBytes(a: Buffer, b: Buffer, start: number, end: number): boo
 }
 
 /** At a limit the whole table is emptied: what is in use comes back at its next publish. */
-export function createTopicTable({ domain, maxTopics, maxBytes, check }: TopicTableOptions): TopicTable {
+export function createTopicTable(options: TopicTableOptions): TopicTable {
+  const { domain, maxTopics, maxBytes, check } = options
+  const { maxTopicBytes = Number.POSITIVE_INFINITY, maxLevels = Number.POSITIVE_INFINITY } = options
   let buckets = new Map<number, Topic[]>()
   let count = 0
   let bytesHeld = 0
@@ -60,9 +68,15 @@ export function createTopicTable({ domain, maxTopics, maxBytes, check }: TopicTa
     generation++
   }
 
+  function make(bytes: Buffer): Topic {
+    const topic = makeTopic(bytes, domain, generation)
+    const isTooLong = bytes.length > maxTopicBytes || countLevels(bytes) > maxLevels
+    return isTooLong ? { ...topic, kind: tooLong } : topic
+  }
+
   function add(hash: number, source: Buffer): Topic {
     if (count >= maxTopics || bytesHeld > maxBytes) empty()
-    const topic = makeTopic(Buffer.from(source), domain, generation)
+    const topic = make(Buffer.from(source))
     bytesHeld += topicBytes + 3 * topic.bytes.length
     const bucket = buckets.get(hash)
     if (bucket) bucket.push(topic)
@@ -93,6 +107,12 @@ export function createTopicTable({ domain, maxTopics, maxBytes, check }: TopicTa
     },
     generation: () => generation,
   }
+}
+
+function countLevels(bytes: Buffer): number {
+  let levels = 1
+  for (const byte of bytes) if (byte === slash) levels++
+  return levels
 }
 
 /** A topic that no table knows: for what is sent once and must not push out what is in use. */

@@ -1,4 +1,5 @@
 // CONNECT: who it is, which session, what the client is told. MQTT 5 §3.1, §3.2; 3.1.1 §3.1, §3.2
+import type { Refusal } from '../connection-gate.ts'
 import { BrokerError } from '../errors.ts'
 import type { Rights } from '../policy.ts'
 import type { Session, Transport } from '../session.ts'
@@ -33,6 +34,9 @@ const reason = {
   badAuthenticationMethod: 0x8c,
 } as const
 
+/** 3.1.1 hears "unavailable", and "not authorized" of a ban. */
+const gateReason: Readonly<Record<Refusal, number>> = { 'too-many': 0x97, 'too-fast': 0x9f, banned: 0x8a }
+
 /** Logs in and opens the session. A refusal is MQTT 5's reason code. @throws when the store is away */
 export async function acceptConnect(
   host: Host,
@@ -43,12 +47,16 @@ export async function acceptConnect(
   const { properties, will, level } = connect
   if (properties.authenticationMethod !== undefined) return reason.badAuthenticationMethod // [MQTT-4.12.0-1]
   if (connect.clientId === '' && level === 4 && !connect.cleanStart) return reason.clientIdInvalid // [MQTT-3.1.3-8]
+  const early = host.gate.knock(address)
+  if (early !== null) return gateReason[early]
   const login = await logIn(host, connect, address)
   if (typeof login === 'number') return login
   const { principal } = login
   const loginEpoch = principal.epoch
   const clientId = connect.clientId || createUuid() // [MQTT-3.1.3-6]
   const rights = host.policy.rightsOf({ principal, clientId, tokenRules: login.tokenRules })
+  const outside = enter(host, owner, principal.account, clientId)
+  if (outside !== null) return outside
   const refused = will && host.wills.refusal(rights, will)
   if (refused) return refused
   const expiryInterval = level === 5 ? (properties.sessionExpiryInterval ?? 0) : connect.cleanStart ? 0 : neverExpires
@@ -86,6 +94,13 @@ export async function acceptConnect(
       },
     }),
   }
+}
+
+/** A refusal is MQTT 5's reason code. */
+function enter({ gate, sessions }: Host, owner: Transport, account: number, clientId: string): number | null {
+  if (gate.isBanned(account, clientId)) return gateReason.banned
+  const refusal = gate.enter(owner, account, sessions.isConnected(account, clientId))
+  return refusal && gateReason[refusal]
 }
 
 /** Without credentials it is anonymous, where that is allowed. The password may be a token, which needs no user name. */

@@ -1,6 +1,7 @@
 // Puts the MQTT border together: topics, sessions, queue, bus, listener.
 import { createBus } from '../bus.ts'
 import type { Config } from '../config.ts'
+import { createConnectionGate } from '../connection-gate.ts'
 import type { Presence } from '../contacts.ts'
 import type { Directory } from '../directory.ts'
 import type { FollowerHub } from '../follow.ts'
@@ -67,6 +68,8 @@ export type MqttBorder = Readonly<{
   publishSys(): void
   /** Forgets retained messages that have expired. */
   pruneRetained(): void
+  /** Forgets connects and losses that are long over. */
+  sweepGate(): void
   /** Of chat and plain topics together. */
   pressure: Pressure
   /** Resolves when all queued publications, and sessions that end, are settled. */
@@ -83,13 +86,15 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     maxTopics: limits.cachedTopics,
     maxBytes: limits.cachedTopicBytes,
     check: checkTopicName,
+    maxTopicBytes: limits.topicBytes,
+    maxLevels: limits.topicLevels,
   })
   const router = createRouter(topics)
   const queue = createQueue(store.queues, await store.queues.lastPosition(), logger)
   const retained = createRetained(limits, await store.queues.retained())
   const { party } = deps.directory
   const presenceStreams = createPresenceStreams({ presence: deps.presence, party, logger })
-  const bus = createBus({ router, queue, retained })
+  const bus = createBus({ router, queue, retained, counters })
   const mqttWills = createMqttWills({ ...deps, topics, bus, party, notice: followers.notice })
   const wills = createWills({ store: store.sessions, publisher: mqttWills, logger })
   const sessions = createSessions({
@@ -123,6 +128,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
   await sessions.load()
   const sys = createSysTopics({ topics, bus, retained, sessions, counters, version: readVersion() })
   const pressure = createPressure([log.batcher, queue.batcher], limits)
+  const gate = createConnectionGate({ limits, counters })
   const host: Host = {
     ...deps,
     domain: config.domain,
@@ -136,6 +142,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     party,
     presenceStreams,
     pressure,
+    gate,
     flusher: createFlusher(),
     lent: new Publication(looseTopic('')),
     logger: logger.child({ area: 'mqtt' }),
@@ -147,6 +154,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     publisher: createPlainPublisher({ topics, bus, policy, maxPayloadBytes: limits.maxPacketBytes }),
     publishSys: sys.publish,
     pruneRetained: retained.prune,
+    sweepGate: gate.sweep,
     pressure,
     async drained() {
       await sessions.drained()

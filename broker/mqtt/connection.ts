@@ -10,7 +10,7 @@ import { writeConnack } from './codec/connack.ts'
 import { connectLevel, readConnect } from './codec/connect.ts'
 import { readDisconnect, writeDisconnect } from './codec/disconnect.ts'
 import { frame } from './codec/frame.ts'
-import { Malformed, protocolError, UnsupportedVersion } from './codec/malformed.ts'
+import { Malformed, protocolError, reason, UnsupportedVersion } from './codec/malformed.ts'
 import { type Level, packetType } from './codec/packet-type.ts'
 import { PINGRESP, readPingreq } from './codec/ping.ts'
 import { readSubscribe } from './codec/subscribe.ts'
@@ -272,6 +272,9 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     } catch (fault) {
       this.host.logger.warn({ err: fault }, 'a CONNECT failed')
       this.refuseConnect(closeReason.serverBusy)
+    } finally {
+      // It may have ended before it was let in.
+      if (this.closing) this.host.gate.leave(this)
     }
   }
 
@@ -403,6 +406,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     // What was going on when the connection ended, or its session was taken over, may fail.
     if (this.closing) return
     if (fault instanceof Malformed) {
+      if (fault.reason === reason.packetTooLarge) this.host.counters.limitPacketBytes++
       this.close(fault.reason)
       return
     }
@@ -421,9 +425,12 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     this.socket.end()
     setTimeout(() => this.socket.destroy(), lingerMs).unref()
     this.host.counters.mqttConnections--
+    this.host.gate.gone(this.address)
+    this.host.gate.leave(this)
     this.onClose(this)
     const { accepted } = this
     if (accepted === null) return
+    if (how === 'lost') this.host.gate.lost(accepted.principal.account, accepted.session.clientId)
     this.host.sessions
       .leave(accepted.session, this, how)
       .catch((fault: unknown) => this.host.logger.warn({ err: fault }, 'a session could not be ended'))

@@ -1,5 +1,6 @@
 // What all MQTT connections of a node share. Types only.
 import type { Bus } from '../bus.ts'
+import type { ConnectionGate } from '../connection-gate.ts'
 import type { Presence } from '../contacts.ts'
 import type { Limits } from '../limits.ts'
 import type { Logger } from '../log.ts'
@@ -39,6 +40,7 @@ export type Host = Readonly<{
   notice: (account: number, notice: Notice) => void
   party: (id: number, name: string) => Party
   pressure: Pressure
+  gate: ConnectionGate
   flusher: Flusher
   /** The one publication that every PUBLISH is lent in. */
   lent: Publication

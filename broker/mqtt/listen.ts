@@ -30,6 +30,10 @@ export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
       socket.destroy()
       return
     }
+    if (!host.gate.arrive(address)) {
+      socket.destroy()
+      return
+    }
     connections.add(new Connection(socket, address, host, onClose))
   }
 

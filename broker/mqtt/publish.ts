@@ -1,9 +1,10 @@
 // Hot path (bench: p2p, fan-out): PUBLISH, parsed in the socket's chunk and handed to the bus or, at a door, to admission.
 import { BrokerError } from '../errors.ts'
+import { Pace } from '../pace.ts'
 import type { Rights } from '../policy.ts'
 import type { Wire } from '../publication.ts'
 import type { Recipient, Topic } from '../routes.ts'
-import { sameBytes } from '../topic-table.ts'
+import { sameBytes, tooLong } from '../topic-table.ts'
 import type { Principal, Receipt, ReceiptSink } from '../types.ts'
 import { Acks } from './acks.ts'
 import { encodePuback, MAX_PUBACK_BYTES, writePuback } from './codec/ack.ts'
@@ -62,9 +63,12 @@ export class PublishPath implements ReceiptSink {
   /** The last topic and the permission epoch in which it was allowed. */
   private topic: Topic | null = null
   private allowedEpoch = -1
+  private readonly pace: Pace | null
 
   constructor(deps: PublishPathDeps) {
     this.deps = deps
+    const { publishesPerSecond } = deps.host.limits
+    this.pace = publishesPerSecond === Number.POSITIVE_INFINITY ? null : new Pace(publishesPerSecond)
   }
 
   get waiting(): number {
@@ -85,9 +89,18 @@ export class PublishPath implements ReceiptSink {
       if (!rights.mayPublish(topic)) return this.refuse(buffer, publish, topic)
       this.allowedEpoch = rights.epoch
     }
+    if (this.pace !== null && !this.isInPace(this.pace)) return false
     host.counters.mqttMessagesReceived++
     this.publishPlain(buffer, publish, topic, packetStart)
     return true
+  }
+
+  private isInPace(pace: Pace): boolean {
+    const waitMs = pace.take()
+    if (waitMs === 0) return true
+    this.deps.host.counters.limitPublishRate++
+    this.deps.owner.pauseFor(waitMs)
+    return false
   }
 
   settle(token: number, outcome: Receipt | BrokerError): void {
@@ -209,6 +222,7 @@ export class PublishPath implements ReceiptSink {
   /** Policy says no: 3.1.1 has no refusal, so the client gets its ack and a notice on `err` (DESIGN §1). */
   private refuse(buffer: Buffer, publish: Publish, topic: Topic): boolean {
     this.checkProperties(buffer, publish)
+    if (topic.kind === tooLong) this.deps.host.counters.limitTopics++
     const code = topic.kind.kind === 'misspelt' ? 'bad-topic' : 'forbidden'
     const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
     this.settle(token, new BrokerError(code, undefined))

@@ -20,7 +20,6 @@ const filterInvalid = 0x8f
 const quotaExceeded = 0x97
 const notAuthorized = 0x87
 const noSubscriptionExisted = 0x11
-const maxFilterLevels = 128
 
 /** @throws when the store is away, or SessionEnded: nothing is acknowledged then */
 export async function subscribe(
@@ -30,12 +29,15 @@ export async function subscribe(
   packet: Subscribe,
   replay: Replay,
 ): Promise<Answered> {
-  const asked = await Promise.all(
-    packet.subscriptions.map((subscription) => authorise(host, accepted, ask(host, accepted, packet, subscription))),
-  )
-  const granted = asked.filter(({ kind }) => kind.kind !== 'refused')
   const { session, rights } = accepted
   const { epoch } = rights
+  const fresh = new Set<string>()
+  const asked = await Promise.all(
+    packet.subscriptions.map((subscription) =>
+      authorise(host, accepted, ask(host, accepted, { packet, subscription, fresh })),
+    ),
+  )
+  const granted = asked.filter(({ kind }) => kind.kind !== 'refused')
   const hasStreams = granted.some(({ kind }) => kind.kind === 'streams')
   // A stream's first SUBSCRIBE starts at the head (DESIGN §5).
   const head = hasStreams ? await host.head(session.account) : 0
@@ -79,18 +81,27 @@ function showPresence({ session }: Accepted, granted: readonly Asked[]): void {
   }
 }
 
-function ask(host: Host, { session, rights }: Accepted, packet: Subscribe, subscription: Subscription): Asked {
+/** `fresh`: filters that the packet brings before this one, and that the session does not have yet. */
+type Asking = Readonly<{ packet: Subscribe; subscription: Subscription; fresh: Set<string> }>
+
+function ask(host: Host, { session, rights }: Accepted, { packet, subscription, fresh }: Asking): Asked {
   const { filter, valid, noLocal, retainAsPublished } = subscription
   const qos = subscription.qos === 0 ? 0 : 1 // [MQTT-3.8.4-8] Maximum QoS is 1
   const options = { qos, noLocal, retainAsPublished, subscriptionId: packet.subscriptionIdentifier } as const
   const isNew = !session.subscriptions.has(filter) && !session.streams?.has(filter)
-  const count = session.subscriptions.size + (session.streams?.count ?? 0)
-  const isWellFormed = valid && filter.split('/', maxFilterLevels + 1).length <= maxFilterLevels
+  const count = session.subscriptions.size + (session.streams?.count ?? 0) + fresh.size
+  const { topicBytes, topicLevels, subscriptionsPerSession } = host.limits
+  const isTooLong = filter.split('/', topicLevels + 1).length > topicLevels || Buffer.byteLength(filter) > topicBytes
+  if (isTooLong) host.counters.limitTopics++
+  const isWellFormed = valid && !isTooLong
   if (!isWellFormed) return { subscription, options, isNew, kind: { kind: 'refused', reason: filterInvalid } }
-  if (isNew && count >= host.limits.subscriptionsPerSession) {
+  if (isNew && !fresh.has(filter) && count >= subscriptionsPerSession) {
+    host.counters.limitSubscriptions++
     return { subscription, options, isNew, kind: { kind: 'refused', reason: quotaExceeded } }
   }
-  return { subscription, options, isNew, kind: rights.decideFilter(filter) }
+  const kind = rights.decideFilter(filter)
+  if (isNew && kind.kind !== 'refused') fresh.add(filter)
+  return { subscription, options, isNew, kind }
 }
 
 /** The position of a stream that is followed already stays. */

@@ -103,6 +103,8 @@ function testConfig(dataDir: string, env: Readonly<Record<string, string>>) {
       CLEARBOX_QUOTA_BURST: '1000000',
       CLEARBOX_HTTP_RATE_PER_ADDRESS: '1000000',
       CLEARBOX_HTTP_RATE_PER_ACCOUNT: '1000000',
+      CLEARBOX_FLAPPING_LOSSES: 'off',
+      CLEARBOX_LIMIT_CONNECTS_PER_SECOND: 'off',
       CLEARBOX_LOGIN_TRIES: '1000',
       CLEARBOX_LOGIN_ADDRESS_TRIES: '100000',
       ...env,

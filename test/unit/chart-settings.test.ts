@@ -90,6 +90,10 @@ function valueSchema(path: SettingPath): Schema {
     return { description: doc, anyOf: [{ type: 'string' }, strings] }
   const { $schema: _, ...schema } = z.toJSONSchema(kind.schema, { unrepresentable: 'any' }) as Schema
   if (kind === acl) return { description: doc, ...schema, items: oneOrMore(schema.items as Schema) }
+  const alternatives = schema.anyOf as Schema[] | undefined
+  if (alternatives?.some((one) => one.const === 'off')) {
+    return { description: doc, anyOf: [...alternatives, { const: false }] }
+  }
   // Helm reads an unquoted `off` as false, as YAML 1.1 has it; so does a setting.
   if (Array.isArray(schema.enum) && schema.enum.includes('off')) {
     return { description: doc, enum: [...(schema.enum as string[]), false] }

@@ -88,7 +88,7 @@ describe('faults', () => {
     const { faults } = load(yaml, { CLEARBOX_HTTP_PORT: 'eighty', CLEARBOX_BIND: 'eth0' })
     expect(faults).toEqual([
       'clearbox.yaml:1:9 domain: expected a domain name such as example.org, localhost or an IP address, found "a..b"',
-      'clearbox.yaml:3:3 mqtt.anonymus: expected one of port, tlsPort, anonymous, found an unknown key (did you mean anonymous?)',
+      'clearbox.yaml:3:3 mqtt.anonymus: expected one of port, tlsPort, anonymous, sysSeconds, found an unknown key (did you mean anonymous?)',
       'clearbox.yaml:4:9 mqtt.port: expected a port from 0 to 65535, or off, found 99999',
       'clearbox.yaml:5:7 xmpp: expected a section, found 5',
       'CLEARBOX_BIND: expected IP addresses or localhost, each once, separated by commas, found "eth0"',
