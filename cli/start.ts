@@ -4,6 +4,7 @@ import { readVersion } from '../broker/version.ts'
 import { StoreStartError } from '../storage/start-error.ts'
 import { toBanner } from './banner.ts'
 import { CliError } from './cli-error.ts'
+import { onHangUp } from './hang-up.ts'
 import type { ReadConfig } from './read-config.ts'
 import { reloadAcl } from './reload-acl.ts'
 
@@ -57,14 +58,6 @@ function onFirstSignal(logger: Logger): Promise<void> {
     }
     process.on('SIGINT', onSignal)
     process.on('SIGTERM', onSignal)
-  })
-}
-
-/** SIGHUP asks for the rules to be read again; those that come meanwhile count as one. */
-function onHangUp(reload: () => Promise<void>): void {
-  let turn: Promise<void> = Promise.resolve()
-  process.on('SIGHUP', () => {
-    turn = turn.then(reload)
   })
 }
 
