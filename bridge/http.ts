@@ -144,7 +144,7 @@ function takeJson(app: App): void {
       done(new SyntaxError('The body is not UTF-8.'))
       return
     }
-    parse(request, text, done)
+    void parse(request, text, done)
   })
 }
 
