@@ -134,7 +134,7 @@ function toTarget(recipient: Recipient, options: SubscriptionOptions): Target {
 function merge(target: Target, options: SubscriptionOptions): Target {
   return {
     recipient: target.recipient,
-    qos: target.qos === 1 ? 1 : options.qos,
+    qos: target.qos > options.qos ? target.qos : options.qos,
     noLocal: target.noLocal && options.noLocal,
     retainAsPublished: target.retainAsPublished || options.retainAsPublished,
     subscriptionIds:

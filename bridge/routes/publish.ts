@@ -23,7 +23,7 @@ const body = z.object({
   topic: z.string().min(1),
   payload: z.string().describe('text').exactOptional(),
   payloadBase64: z.base64().describe('bytes, instead of a text').exactOptional(),
-  qos: z.union([z.literal(0), z.literal(1)]).default(1),
+  qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(1),
   retain: z.boolean().default(false),
   contentType: word.exactOptional(),
   responseTopic: word

@@ -67,7 +67,6 @@ export async function acceptConnect(
       reasonCode: 0,
       properties: {
         receiveMaximum: host.limits.receiveMaximum,
-        maximumQoS: 1,
         maximumPacketSize: host.limits.maxPacketBytes,
         sharedSubscriptionAvailable: 0,
         ...(connect.clientId === '' && { assignedClientIdentifier: clientId }), // [MQTT-3.2.2-16]

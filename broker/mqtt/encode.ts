@@ -9,7 +9,7 @@ const none: Buffer = Buffer.alloc(0)
 /** The bytes for one receiver. The packet id is left to be filled in. */
 export function toWire(publication: Publication, level: Level, out: Outgoing): Wire {
   if (out.retain || out.dup || (level === 5 && out.subscriptionIds.length > 0)) return encode(publication, level, out)
-  const at = (level - 4) * 2 + out.qos
+  const at = (level - 4) * 3 + out.qos
   const known = publication.wires[at] as Wire | null
   if (known !== null) return known
   const wire = encode(publication, level, out)

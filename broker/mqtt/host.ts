@@ -6,6 +6,7 @@ import type { Logger } from '../log.ts'
 import type { Counters } from '../metrics.ts'
 import type { Pressure } from '../pressure.ts'
 import type { Publication } from '../publication.ts'
+import type { Queue } from '../queue.ts'
 import type { RetainedMessages } from '../retained.ts'
 import type { Sessions } from '../sessions.ts'
 import type { TopicTable } from '../topic-table.ts'
@@ -24,6 +25,8 @@ export type Host = Readonly<{
   topics: TopicTable
   retained: RetainedMessages
   bus: Bus
+  /** What QoS 2 keeps beside messages. */
+  queue: Pick<Queue, 'keep' | 'forget'>
   admission: Admission
   followers: Followers
   /** A chat device has acknowledged an entry. */

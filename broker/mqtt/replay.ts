@@ -56,7 +56,7 @@ export class Replay {
     publication.expiresAt = expiresAt ?? 0
     const subscriptionIds = subscriptionId > 0 ? [subscriptionId] : []
     // [MQTT-3.3.1-8] it was retained, so the flag is set.
-    const entry = { publication, retain: true, subscriptionIds, origin: nowhere, place: 0 }
-    return this.session.offer(entry, qos === 1 && granted === 1 ? 1 : 0)
+    const out = { qos: qos < granted ? qos : granted, retain: true, subscriptionIds }
+    return this.session.offer({ publication, ...out, origin: nowhere, place: 0, stage: 'sent' })
   }
 }

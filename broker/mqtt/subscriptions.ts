@@ -79,7 +79,8 @@ function showPresence({ session }: Accepted, granted: readonly Asked[]): void {
 
 function ask(host: Host, { session, principal }: Accepted, packet: Subscribe, subscription: Subscription): Asked {
   const { filter, valid, noLocal, retainAsPublished } = subscription
-  const qos = subscription.qos === 0 ? 0 : 1 // [MQTT-3.8.4-8] Maximum QoS is 1
+  const kind = decideFilter(principal, filter, host.domain)
+  const qos = kind.kind === 'plain' || subscription.qos === 0 ? subscription.qos : 1 // [MQTT-3.8.4-8] a stream's is 1
   const options = { qos, noLocal, retainAsPublished, subscriptionId: packet.subscriptionIdentifier } as const
   const isNew = !session.subscriptions.has(filter) && !session.streams?.has(filter)
   const count = session.subscriptions.size + (session.streams?.count ?? 0)
@@ -88,7 +89,7 @@ function ask(host: Host, { session, principal }: Accepted, packet: Subscribe, su
   if (isNew && count >= host.limits.subscriptionsPerSession) {
     return { subscription, options, isNew, kind: { kind: 'refused', reason: quotaExceeded } }
   }
-  return { subscription, options, isNew, kind: decideFilter(principal, filter, host.domain) }
+  return { subscription, options, isNew, kind }
 }
 
 /** The position of a stream that is followed already stays. */

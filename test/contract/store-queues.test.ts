@@ -27,7 +27,7 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
 
   function publication(sessions: readonly number[], fields: Partial<Queueing> = {}): Queueing {
     position += 1
-    const references = sessions.map((id) => ({ session: id, retain: false, subscriptionIds: [] }))
+    const references = sessions.map((id) => ({ session: id, qos: 1 as const, retain: false, subscriptionIds: [] }))
     const common = { topic: 'a/b', payload: Buffer.from('hello'), properties: EMPTY, expiresAt: null }
     return { position, ...common, references, ...fields }
   }
@@ -52,15 +52,19 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
       properties: Buffer.from([38, 0]),
       expiresAt: 1_790_000_000_123,
       references: [
-        { session: a, retain: true, subscriptionIds: [1, 268_435_455] },
-        { session: b, retain: false, subscriptionIds: [] },
+        { session: a, qos: 1, retain: true, subscriptionIds: [1, 268_435_455] },
+        { session: b, qos: 2, retain: false, subscriptionIds: [] },
       ],
     })
     const second = publication([a])
     await db.store.queues.append([first, second], [])
     const { references, ...body } = first
-    expect(await db.store.queues.read(a, 0, 1)).toEqual([{ ...body, retain: true, subscriptionIds: [1, 268_435_455] }])
-    expect(await db.store.queues.read(b, 0, 10)).toEqual([{ ...body, retain: false, subscriptionIds: [] }])
+    expect(await db.store.queues.read(a, 0, 1)).toEqual([
+      { ...body, qos: 1, released: false, retain: true, subscriptionIds: [1, 268_435_455] },
+    ])
+    expect(await db.store.queues.read(b, 0, 10)).toEqual([
+      { ...body, qos: 2, released: false, retain: false, subscriptionIds: [] },
+    ])
     expect(await positions(a, first.position)).toEqual([second.position])
     expect(references).toHaveLength(2)
   })
@@ -98,12 +102,12 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
     const batch = [publication([a]), publication([a, b]), publication([a]), publication([a])]
     const [, p2 = 0, p3 = 0, p4 = 0] = batch.map((body) => body.position)
     await db.store.queues.append(batch, [])
-    expect(await db.store.queues.trim(a, 4)).toEqual({ head: 0, dropped: 0, droppedBytes: 0 })
-    expect(await db.store.queues.trim(a, 2)).toEqual({ head: p2, dropped: 2, droppedBytes: 10 })
+    expect(await db.store.queues.trim(a, 4, 64)).toEqual({ head: 0, dropped: 0, droppedBytes: 0 })
+    expect(await db.store.queues.trim(a, 2, 64)).toEqual({ head: p2, dropped: 2, droppedBytes: 10 })
     expect(await positions(a)).toEqual([p3, p4])
     expect(await bodies(batch)).toEqual([p2, p3, p4])
-    expect(await db.store.queues.trim(a, 2)).toEqual({ head: p2, dropped: 0, droppedBytes: 0 })
-    expect(await db.store.queues.trim(a, 0)).toEqual({ head: p4, dropped: 2, droppedBytes: 10 })
+    expect(await db.store.queues.trim(a, 2, 64)).toEqual({ head: p2, dropped: 0, droppedBytes: 0 })
+    expect(await db.store.queues.trim(a, 0, 64)).toEqual({ head: p4, dropped: 2, droppedBytes: 10 })
     expect(await bodies(batch)).toEqual([p2])
   })
 

@@ -15,7 +15,12 @@ function someSession() {
   const room = { isThere: true }
   const sent: string[] = []
   const session = new Session(
-    { limits: defaultLimits, counters: createMetrics().counters, readOn: () => undefined },
+    {
+      limits: defaultLimits,
+      counters: createMetrics().counters,
+      queue: { release: () => undefined },
+      readOn: () => undefined,
+    },
     { account: 1, accountName: 'n1', clientId: 'c', id: 0, epoch: 0, expiryInterval: 0 },
   )
   const transport: Transport = {
@@ -23,6 +28,7 @@ function someSession() {
     send: ({ payload }) => void sent.push(payload.toString()),
     encode: () => ({ bytes: Buffer.alloc(0), start: 0, end: 0, packetIdAt: -1, expiryAt: -1 }),
     sendEncoded: () => undefined,
+    release: () => undefined,
     close: () => undefined,
   }
   session.attach(transport, 10)
