@@ -242,7 +242,7 @@ export class Session implements Recipient, Origin {
   deliver(publication: Publication, target: Target, position: number): void {
     if (target.noLocal && publication.publisher === this) return
     const retain = target.retainAsPublished && publication.retain
-    const qos = publication.qos < target.qos ? publication.qos : target.qos // [MQTT-3.8.4-8]
+    const qos = Math.min(publication.qos, target.qos) as Qos // [MQTT-3.8.4-8]
     const { subscriptionIds } = target
     if (qos === 0) this.deliverQos0(publication, retain, subscriptionIds)
     else if (this.queue === null) this.deliverClean(publication, qos, retain, subscriptionIds)

@@ -40,7 +40,7 @@ const body = z.object({
 const answer = z.object({ durable: z.boolean() })
 
 /**
- * POST /v1/publish, on plain topics: 200 means what a PUBACK means (QoS 1), 202 that it was routed (QoS 0). MQTT 5's
+ * POST /v1/publish, on plain topics: 200 means what a PUBACK means (QoS 1 and 2), 202 that it was routed (QoS 0). MQTT 5's
  * properties have their names in JSON.
  */
 export function publish(app: App, { publisher, pressure, bearer, receiptTimeoutMs }: Deps): void {
