@@ -97,7 +97,8 @@ export class ExactClient {
     while (this.raw !== null && this.sending.size < window) {
       const next = this.waiting.shift()
       if (next === undefined) return
-      do this.lastId = (this.lastId % 60_000) + 1
+      // Few ids, so that each is used again soon.
+      do this.lastId = (this.lastId % (window + 1)) + 1
       while (this.sending.has(this.lastId))
       this.sending.set(this.lastId, next)
       this.sendStep(this.lastId, next, false)
