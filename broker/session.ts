@@ -1,9 +1,8 @@
 // Hot path (bench: p2p, fan-out): one MQTT session and what it is owed.
 import { Backlog } from './backlog.ts'
-import type { BrokerError } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Counters } from './metrics.ts'
-import type { Publication, Wire } from './publication.ts'
+import type { Publication } from './publication.ts'
 import type { Queue } from './queue.ts'
 import { QueueCursor, type QueuedOut } from './queue-cursor.ts'
 import { ReceivedPackets } from './received-packets.ts'
@@ -18,60 +17,10 @@ import {
   packetIdOf,
   SendWindow,
 } from './send-window.ts'
+import type { SessionDevice, StreamState } from './session-parts.ts'
 import type { StoredWill } from './stores.ts'
+import type { Outgoing, Transport } from './transport.ts'
 import type { Qos } from './types.ts'
-
-/** The connection that a session has now. */
-export interface Transport {
-  /** Its output is below the limit. */
-  hasRoom(): boolean
-  send(publication: Publication, out: Outgoing): void
-  /** The bytes that `send` would write; valid until the publication is lent again. */
-  encode(publication: Publication, out: Outgoing): Wire
-  /** Writes what `encode` gave, some time ago. */
-  sendEncoded(wire: Wire, packetId: number, expiresAt: number): void
-  /** Writes the PUBREL of a QoS 2 message. */
-  release(packetId: number): void
-  /** Another connection has taken the session over, or it was ended. */
-  close(reason: number): void
-}
-
-/** How one copy of a publication goes out. `packetId` is 0 at QoS 0. */
-export type Outgoing = Readonly<{
-  qos: Qos
-  retain: boolean
-  dup: boolean
-  packetId: number
-  subscriptionIds: readonly number[]
-}>
-
-/** The streams that a session follows; they outlive its connections. */
-export interface StreamState {
-  has(filter: string): boolean
-  remove(filter: string): void
-  readonly count: number
-  /** The session is online: they deliver. */
-  open(): void
-  close(): void
-  /** There is room again. */
-  resume(): void
-  /** Entries of the log up to this seq may have been sent. */
-  readonly sent: number
-  /** Of `evt` all up to here is acknowledged. */
-  readonly eventPosition: number
-  /** Acknowledged up to this seq, by filter. */
-  positions(): ReadonlyMap<string, number>
-}
-
-/** How contacts see the client of a session; it outlives a connection whose Will is held back. */
-export interface SessionDevice {
-  /** What it follows may have changed. */
-  settle(): void
-  /** What was published to `u/{me}/presence/set`. */
-  say(payload: Buffer): BrokerError | null
-  /** It is gone for good; `status` are its last words. */
-  end(status: string): void
-}
 
 /** Reads on for a session that is behind: from its queue in the store. */
 export type ReadOn = (session: Session, queue: QueueCursor) => void

@@ -6,7 +6,7 @@ import type { Queue } from './queue.ts'
 import type { QueueCursor } from './queue-cursor.ts'
 import { ReceivedPackets } from './received-packets.ts'
 import type { Router } from './router.ts'
-import { type ReadOn, Session, sessionKey, type Transport } from './session.ts'
+import { type ReadOn, Session, sessionKey } from './session.ts'
 import { restoreQueue, toState } from './session-state.ts'
 import {
   type QueueStore,
@@ -16,6 +16,7 @@ import {
   type StoredWill,
   TransientStoreError,
 } from './stores.ts'
+import type { Transport } from './transport.ts'
 import type { Principal } from './types.ts'
 import type { Wills } from './wills.ts'
 

@@ -1,7 +1,8 @@
 // CONNECT: who it is, which session, what the client is told. MQTT 5 §3.1, §3.2; 3.1.1 §3.1, §3.2
 import { BrokerError } from '../errors.ts'
-import type { Session, Transport } from '../session.ts'
+import type { Session } from '../session.ts'
 import { neverExpires } from '../sessions.ts'
+import type { Transport } from '../transport.ts'
 import type { Login, Principal } from '../types.ts'
 import { createUuid } from '../uuid.ts'
 import { writeConnack } from './codec/connack.ts'

@@ -1,6 +1,6 @@
 // Hot path (bench: p2p, fan-out): a publication is encoded once per (version, QoS) and its bytes are shared.
 import type { Publication, Wire } from '../publication.ts'
-import type { Outgoing } from '../session.ts'
+import type { Outgoing } from '../transport.ts'
 import type { Level } from './codec/packet-type.ts'
 import { encodePublish, forwardedProperties } from './codec/publish.ts'
 

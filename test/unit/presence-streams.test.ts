@@ -5,7 +5,8 @@ import { defaultLimits } from '../../broker/limits.ts'
 import { createLogger } from '../../broker/log.ts'
 import { createMetrics } from '../../broker/metrics.ts'
 import { createPresenceStreams } from '../../broker/mqtt/presence-streams.ts'
-import { Session, type Transport } from '../../broker/session.ts'
+import { Session } from '../../broker/session.ts'
+import type { Transport } from '../../broker/transport.ts'
 import type { Party } from '../../broker/types.ts'
 
 const partyOf = (id: number): Party => ({ id, name: `n${id}`, address: `n${id}@x` })
