@@ -29,7 +29,7 @@ function someSession() {
     {
       hasRoom: () => true,
       send: (_publication, { packetId }) => void sent.push(['publish', packetId]),
-      encode: () => ({ bytes: Buffer.alloc(0), start: 0, end: 0, packetIdAt: -1 }),
+      encode: () => ({ bytes: Buffer.alloc(0), start: 0, end: 0, packetIdAt: -1, expiryAt: -1 }),
       sendEncoded: () => undefined,
       release: (packetId) => void sent.push(['pubrel', packetId]),
       close: () => undefined,
