@@ -1,5 +1,15 @@
-// What else belongs to a session; a border makes them. Types only.
+// What belongs to a session: who it is, and what a border makes for it. Types only.
 import type { BrokerError } from './errors.ts'
+
+export type SessionIdentity = Readonly<{
+  account: number
+  accountName: string
+  clientId: string
+  id: number
+  epoch: number
+  /** Seconds; 0xFFFFFFFF never ends. */
+  expiryInterval: number
+}>
 
 /** The streams that a session follows; they outlive its connections. */
 export interface StreamState {

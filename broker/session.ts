@@ -17,7 +17,7 @@ import {
   packetIdOf,
   SendWindow,
 } from './send-window.ts'
-import type { SessionDevice, StreamState } from './session-parts.ts'
+import type { SessionDevice, SessionIdentity, StreamState } from './session-parts.ts'
 import type { StoredWill } from './stores.ts'
 import type { Outgoing, Transport } from './transport.ts'
 import type { Qos } from './types.ts'
@@ -34,16 +34,6 @@ export type SessionDeps = Readonly<{
 
 /** Key of a session: nobody takes over another account's (DESIGN §3). */
 export const sessionKey = (account: number, clientId: string) => `${account}/${clientId}`
-
-export type SessionIdentity = Readonly<{
-  account: number
-  accountName: string
-  clientId: string
-  id: number
-  epoch: number
-  /** Seconds; 0xFFFFFFFF never ends. */
-  expiryInterval: number
-}>
 
 const noIds: readonly number[] = []
 const nothing = () => undefined

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { ExactClient } from '../helpers/exact-client.ts'
+import { runs } from '../helpers/hostile-fuzz.ts'
 import { loginRaw } from '../helpers/mqtt-raw.ts'
 
 let broker: TestBroker
@@ -45,7 +46,7 @@ it('between persistent sessions that are cut off at any step', { timeout: 60_000
       await Promise.all(running)
       expect(subscriber.delivered).toEqual(payloads)
     }),
-    { numRuns: 25 },
+    runs(25),
   )
 })
 
