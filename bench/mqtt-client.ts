@@ -1,18 +1,28 @@
 // Hot path of the generator: packets are read in place, nothing is allocated per message, answers leave once per chunk.
 import { connect, type Socket } from 'node:net'
-import { disconnectPacket, type Level, type Qos, subscribePacket, type, unsubscribePacket } from './mqtt-packets.ts'
+import {
+  answer as answers,
+  disconnectPacket,
+  type Level,
+  type Qos,
+  subscribePacket,
+  type,
+  unsubscribePacket,
+} from './mqtt-packets.ts'
 
 /** Shared by all clients of a run: a chunk is read, parsed and answered before the next one arrives. */
-export type Scratch = Readonly<{ chunk: Buffer; packetIds: Uint16Array }>
+export type Scratch = Readonly<{ chunk: Buffer; packetIds: Uint16Array; answers: Uint8Array }>
 
 export function createScratch(): Scratch {
   const chunkBytes = 256 * 1024
-  return { chunk: Buffer.allocUnsafe(chunkBytes), packetIds: new Uint16Array(chunkBytes) }
+  const packetIds = new Uint16Array(chunkBytes)
+  return { chunk: Buffer.allocUnsafe(chunkBytes), packetIds, answers: new Uint8Array(chunkBytes) }
 }
 
 /** What a scenario does with what arrives. The bytes are valid during the call only. */
 export type Receiver = {
   onPublish(bytes: Buffer, payloadAt: number): void
+  /** PUBACK, or PUBCOMP at QoS 2. */
   onPuback(packetId: number): void
   /** All of a chunk was handled: the moment to send more. */
   onChunkEnd(): void
@@ -21,7 +31,7 @@ export type Receiver = {
 
 type Answer = Readonly<{ type: number; resolve: () => void; reject: (error: Error) => void }>
 
-/** One connection, MQTT 3.1.1 or 5, QoS 0 and 1. It acknowledges what arrives; it checks nothing else. */
+/** One connection, MQTT 3.1.1 or 5. It answers what arrives; it checks nothing else. */
 export class MqttClient {
   readonly #receiver: Receiver
   readonly #scratch: Scratch
@@ -135,13 +145,17 @@ export class MqttClient {
     if (kind === type.publish) {
       let payloadAt = body + 2 + uint16At(bytes, body)
       if ((first & 0x06) !== 0) {
-        this.#scratch.packetIds[this.#toAcknowledge++] = uint16At(bytes, payloadAt)
+        this.#answerLater(bytes, payloadAt, (first & 0x04) === 0 ? answers.puback : answers.pubrec)
         payloadAt += 2
       }
       if (this.#level === 5) payloadAt = propertiesEnd(bytes, payloadAt)
       this.#receiver.onPublish(bytes, payloadAt)
-    } else if (kind === type.puback) {
+    } else if (kind === type.puback || kind === type.pubcomp) {
       this.#receiver.onPuback(uint16At(bytes, body))
+    } else if (kind === type.pubrec) {
+      this.#answerLater(bytes, body, answers.pubrel)
+    } else if (kind === type.pubrel) {
+      this.#answerLater(bytes, body, answers.pubcomp)
     } else {
       this.#onAnswer(kind, bytes[kind === type.connack ? body + 1 : next - 1] as number)
     }
@@ -151,18 +165,25 @@ export class MqttClient {
     const answer = this.#answer
     if (answer === null || answer.type !== kind) return
     this.#answer = null
-    if (code === 0 || (kind === type.suback && code <= 1) || kind === type.unsuback) answer.resolve()
+    if (code === 0 || (kind === type.suback && code <= 2) || kind === type.unsuback) answer.resolve()
     else answer.reject(new Error(`the broker refused with code ${code}`))
   }
 
+  /** With the packet id that stands at `at`. */
+  #answerLater(bytes: Buffer, at: number, first: number): void {
+    const place = this.#toAcknowledge++
+    this.#scratch.packetIds[place] = uint16At(bytes, at)
+    this.#scratch.answers[place] = first
+  }
+
   #acknowledge(): void {
-    const { packetIds } = this.#scratch
+    const { packetIds, answers } = this.#scratch
     const count = this.#toAcknowledge
     this.#toAcknowledge = 0
     const bytes = Buffer.allocUnsafe(count * 4)
     for (let i = 0, at = 0; i < count; i++) {
       const id = packetIds[i] as number
-      bytes[at++] = 0x40
+      bytes[at++] = answers[i] as number
       bytes[at++] = 2
       bytes[at++] = id >> 8
       bytes[at++] = id & 0xff

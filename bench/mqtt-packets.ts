@@ -1,11 +1,23 @@
 // Packets of MQTT 3.1.1 and 5 as bytes, built once before a run. https://docs.oasis-open.org/mqtt/mqtt/v5.0/
 import type { Login } from './brokers/broker.ts'
 
-export type Qos = 0 | 1
+export type Qos = 0 | 1 | 2
 /** The protocol level of CONNECT: MQTT 3.1.1 or 5. */
 export type Level = 4 | 5
 
-export const type = { connack: 2, publish: 3, puback: 4, suback: 9, unsuback: 11 } as const
+export const type = {
+  connack: 2,
+  publish: 3,
+  puback: 4,
+  pubrec: 5,
+  pubrel: 6,
+  pubcomp: 7,
+  suback: 9,
+  unsuback: 11,
+} as const
+
+/** First bytes of what answers PUBLISH (QoS 1, QoS 2), PUBREC and PUBREL. */
+export const answer = { puback: 0x40, pubrec: 0x50, pubrel: 0x62, pubcomp: 0x70 } as const
 
 export type ConnectOptions = Readonly<{ clientId: string; clean: boolean; level: Level }>
 

@@ -51,7 +51,7 @@ export class Publisher {
   limit = Number.POSITIVE_INFINITY
   sent = 0
   done = 0
-  /** PUBACKs that came in another order than the publishes [MQTT-4.6.0-2], or for none of them. */
+  /** PUBACKs and PUBCOMPs that came in another order than the publishes [MQTT-4.6.0-2], or for none of them. */
   wrongAcks = 0
 
   constructor(client: MqttClient, { id, window, bytes = payloadBytes, ...options }: PublisherOptions) {
@@ -61,7 +61,7 @@ export class Publisher {
     this.#size = template.bytes.length
     this.#packetIdAt = template.packetIdAt
     this.#payloadAt = template.payloadAt
-    this.#hasPacketId = options.qos === 1
+    this.#hasPacketId = options.qos > 0
     this.#numberEndAt = options.numbered === true ? template.topicEndAt : 0
     this.#ring = Buffer.concat(Array.from({ length: window }, () => template.bytes))
     for (let slot = 0; slot < window; slot++) this.#ring.writeUInt32BE(id, slot * this.#size + this.#payloadAt)
@@ -79,7 +79,7 @@ export class Publisher {
     return count
   }
 
-  /** A PUBACK has come. */
+  /** A PUBACK or PUBCOMP has come. */
   acknowledge(packetId: number): void {
     if (packetId === (this.done % 65_535) + 1 && this.done < this.sent) this.done++
     else this.wrongAcks++

@@ -12,7 +12,7 @@ import type { ReceiptSink } from './types.ts'
 export type Bus = Readonly<{
   /**
    * Routes a publication that is lent for this call. Settles the receipt when it is durable: at once when no persistent
-   * session queues it and it is not retained, else at the commit. It never waits for a subscriber. QoS 0 has no receipt:
+   * session queues it, it is not retained, and its packet id need not be kept, else at the commit. It never waits for a subscriber. QoS 0 has no receipt:
    * its token is -1.
    */
   publish(publication: Publication, sink: ReceiptSink, token: number): void
@@ -29,7 +29,7 @@ export function createBus(
     const route = router.route(publication.topic)
     if (publication.qos === 0 && !publication.retain) {
       deliver(route, publication, 0)
-    } else if (!publication.retain && route.queued.length === 0) {
+    } else if (!publication.retain && route.queued.length === 0 && publication.received === null) {
       deliver(route, publication, 0)
       sink.settle(token, durable)
     } else {
@@ -48,7 +48,7 @@ export function createBus(
     const queued = publication.qos > 0 ? withoutPublisher(route.queued, publication) : []
     let position = 0
     if (queued.length > 0) position = queue.enqueue(publication, queued, keep, waiter)
-    else if (keep !== null) queue.retain(keep, waiter)
+    else if (keep !== null || publication.received !== null) queue.keep(keep, publication.received, waiter)
     else sink.settle(token, durable)
     deliver(route, publication, position)
   }

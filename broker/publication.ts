@@ -1,5 +1,7 @@
 // Hot path (bench: p2p, fan-out): what rides the bus.
 import type { Recipient, Topic } from './routes.ts'
+import type { ReceivedPacket } from './stores.ts'
+import type { Qos } from './types.ts'
 
 const none: Buffer = Buffer.alloc(0)
 
@@ -24,14 +26,16 @@ export class Publication {
   source: Buffer = none
   start = 0
   end = 0
-  qos: 0 | 1 = 0
+  qos: Qos = 0
   retain = false
   /** Milliseconds since 1970; 0: never. */
   expiresAt = 0
   /** Who published, for No Local. */
   publisher: Recipient | null = null
-  /** Encodings by `level * 2 + qos` of MQTT without retain flag, packet id and subscription ids. */
-  readonly wires: (Wire | null)[] = [null, null, null, null]
+  /** A QoS 2 publish of a persistent session: kept with the message, so that a repeat is known for one. */
+  received: ReceivedPacket | null = null
+  /** Encodings by `level * 3 + qos` of MQTT without retain flag, packet id and subscription ids. */
+  readonly wires: (Wire | null)[] = [null, null, null, null, null, null]
   private copy: Publication | null = null
   private ownProperties: Buffer = none
   /** Of properties in `source` that nobody has asked for yet. */
@@ -52,8 +56,9 @@ export class Publication {
     this.ownProperties = none
     this.propertiesEnd = 0
     this.expiresAt = 0
+    this.received = null
     const wires = this.wires
-    wires[0] = wires[1] = wires[2] = wires[3] = null
+    wires[0] = wires[1] = wires[2] = wires[3] = wires[4] = wires[5] = null
     this.copy = null
   }
 
@@ -104,7 +109,7 @@ export class Publication {
 }
 
 /** A publication that owns its payload. */
-export function ownPublication(topic: Topic, payload: Buffer, qos: 0 | 1): Publication {
+export function ownPublication(topic: Topic, payload: Buffer, qos: Qos): Publication {
   const publication = new Publication(topic)
   publication.lend(topic, payload, 0, payload.length)
   publication.qos = qos

@@ -1,4 +1,15 @@
 // Where a persistent session stands in its queue in the store.
+import type { Publication } from './publication.ts'
+
+/** How a message of the queue goes out. `released`: its client has it, PUBREL goes out in its place. */
+export type QueuedOut = Readonly<{
+  qos: 1 | 2
+  released: boolean
+  retain: boolean
+  subscriptionIds: readonly number[]
+}>
+
+export type Uncommitted = Readonly<{ publication: Publication; out: QueuedOut; position: number }>
 
 /** Positions only grow; what is between head and cursor was sent, what is between cursor and tail was not. */
 export class QueueCursor {
@@ -15,6 +26,8 @@ export class QueueCursor {
   readAgain = false
   /** Positions up to here may have been sent by an earlier run of the broker: they go out with DUP. */
   dupUpTo = 0
+  /** Live messages behind one that may go out only when it is committed, in order; all of QoS 2 are such. */
+  uncommitted: Uncommitted[] = []
   /** What an earlier run of the broker had in flight: position → packet id. */
   former: ReadonlyMap<number, number> = new Map()
   /** Its cursor: positions up to there that were not in flight are acknowledged. */
@@ -42,14 +55,29 @@ export class QueueCursor {
     return [...this.former].filter(([position]) => position > this.cursor)
   }
 
-  /** It was acknowledged in an earlier run, behind others that were not. */
-  isAcknowledged(position: number): boolean {
-    return position <= this.formerCursor && !this.former.has(position)
+  /**
+   * It was acknowledged in an earlier run, behind others that were not. QoS 2: with PUBCOMP; what the client has is known by
+   * the reference itself.
+   */
+  isAcknowledged(position: number, { qos, released }: Pick<QueuedOut, 'qos' | 'released'>): boolean {
+    return position <= this.formerCursor && !this.former.has(position) && (qos === 1 || released)
+  }
+
+  /** Not to be sent any more, unless its client may have some of it [MQTT-4.3.3-7]. */
+  isOver(position: number, expiresAt: number | null, { qos }: Pick<QueuedOut, 'qos'>): boolean {
+    if (expiresAt === null || expiresAt > Date.now()) return false
+    return qos === 1 || position > this.dupUpTo
   }
 
   grow(position: number, bytes: number): void {
     this.tail = position
     this.count(1, bytes)
+  }
+
+  /** It is read from the store from now on, behind its cursor. */
+  fallBehind(): void {
+    this.behind = true
+    this.uncommitted = []
   }
 
   send(position: number): void {

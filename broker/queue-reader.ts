@@ -49,14 +49,14 @@ export function createQueueReader({ queues, logger }: QueueReaderDeps): ReadOn {
 function give(session: Session, queue: QueueCursor, row: Queued): boolean {
   // Dropped from a full queue while it was being read.
   if (row.position <= queue.cursor) return true
-  const hasExpired = row.expiresAt !== null && row.expiresAt <= Date.now()
   const isForbidden = session.rights?.mayReceive(row.topic) === false
-  if (hasExpired || isForbidden || queue.isAcknowledged(row.position)) {
+  const isOver = queue.isOver(row.position, row.expiresAt, row)
+  if (isOver || isForbidden || queue.isAcknowledged(row.position, row)) {
     queue.skip(row.position, row.payload.length)
     session.dirty = true
     return true
   }
-  const publication = ownPublication(looseTopic(row.topic), row.payload, 1)
+  const publication = ownPublication(looseTopic(row.topic), row.payload, row.qos)
   publication.properties = row.properties
   publication.expiresAt = row.expiresAt ?? 0
   return session.takeQueued(queue, publication, row, row.position)

@@ -1,6 +1,7 @@
 // Subscriptions of plain topics: a trie of filters, and for each known topic its cached Route.
 import type { Recipient, Route, SubscriptionOptions, Target, Topic } from './routes.ts'
 import type { TopicTable } from './topic-table.ts'
+import type { Qos } from './types.ts'
 
 type Node = {
   children: Map<string, Node> | null
@@ -134,7 +135,7 @@ function toTarget(recipient: Recipient, options: SubscriptionOptions): Target {
 function merge(target: Target, options: SubscriptionOptions): Target {
   return {
     recipient: target.recipient,
-    qos: target.qos === 1 ? 1 : options.qos,
+    qos: Math.max(target.qos, options.qos) as Qos,
     noLocal: target.noLocal && options.noLocal,
     retainAsPublished: target.retainAsPublished || options.retainAsPublished,
     subscriptionIds:

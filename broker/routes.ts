@@ -1,9 +1,10 @@
 // What the bus, the router and the sessions say to each other. Types only.
 import type { Publication } from './publication.ts'
 import type { TopicKind } from './topic.ts'
+import type { Qos } from './types.ts'
 
 export type SubscriptionOptions = Readonly<{
-  qos: 0 | 1
+  qos: Qos
   noLocal: boolean
   retainAsPublished: boolean
   /** 0: none. */
@@ -26,14 +27,14 @@ export interface Recipient {
 /** One recipient of a topic, whatever the number of its matching filters (overlaps deliver once). */
 export type Target = Readonly<{
   recipient: Recipient
-  qos: 0 | 1
+  qos: Qos
   /** Every matching subscription is No Local. */
   noLocal: boolean
   retainAsPublished: boolean
   subscriptionIds: readonly number[]
 }>
 
-/** `targets` for live delivery; `queued` are those among them that keep QoS 1 messages in the queue store. */
+/** `targets` for live delivery; `queued` are those among them that keep QoS 1 and 2 messages in the queue store. */
 export type Route = Readonly<{ targets: readonly Target[]; queued: readonly Target[] }>
 
 /** One known topic, interned: compared by identity. `generation` tells whether the table still knows this one. */

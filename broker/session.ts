@@ -1,90 +1,47 @@
 // Hot path (bench: p2p, fan-out): one MQTT session and what it is owed.
 import { Backlog } from './backlog.ts'
-import type { BrokerError } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Counters } from './metrics.ts'
 import type { Rights } from './policy.ts'
-import type { Publication, Wire } from './publication.ts'
-import { QueueCursor } from './queue-cursor.ts'
+import type { Publication } from './publication.ts'
+import type { Queue } from './queue.ts'
+import { QueueCursor, type QueuedOut } from './queue-cursor.ts'
+import { ReceivedPackets } from './received-packets.ts'
+import { Releases } from './releases.ts'
 import type { Recipient, SubscriptionOptions, Target } from './routes.ts'
-import { forgettable, type InFlight, type Origin, SendWindow } from './send-window.ts'
+import {
+  forgettable,
+  forgettable2,
+  type InFlight,
+  maxWindowId,
+  type Origin,
+  packetIdOf,
+  SendWindow,
+} from './send-window.ts'
+import type { SessionDevice, SessionIdentity, StreamState } from './session-parts.ts'
 import type { StoredWill } from './stores.ts'
-
-/** The connection that a session has now. */
-export interface Transport {
-  /** Its output is below the limit. */
-  hasRoom(): boolean
-  send(publication: Publication, out: Outgoing): void
-  /** The bytes that `send` would write; valid until the publication is lent again. */
-  encode(publication: Publication, out: Outgoing): Wire
-  /** Writes what `encode` gave, some time ago. */
-  sendEncoded(wire: Wire, packetId: number, expiresAt: number): void
-  /** Another connection has taken the session over, or it was ended. */
-  close(reason: number): void
-}
-
-/** How one copy of a publication goes out. `packetId` is 0 at QoS 0. */
-export type Outgoing = Readonly<{
-  qos: 0 | 1
-  retain: boolean
-  dup: boolean
-  packetId: number
-  subscriptionIds: readonly number[]
-}>
-
-/** The streams that a session follows; they outlive its connections. */
-export interface StreamState {
-  has(filter: string): boolean
-  remove(filter: string): void
-  readonly count: number
-  /** The session is online: they deliver. */
-  open(): void
-  close(): void
-  /** There is room again. */
-  resume(): void
-  /** Entries of the log up to this seq may have been sent. */
-  readonly sent: number
-  /** Of `evt` all up to here is acknowledged. */
-  readonly eventPosition: number
-  /** Acknowledged up to this seq, by filter. */
-  positions(): ReadonlyMap<string, number>
-}
-
-/** How contacts see the client of a session; it outlives a connection whose Will is held back. */
-export interface SessionDevice {
-  /** What it follows may have changed. */
-  settle(): void
-  /** What was published to `u/{me}/presence/set`. */
-  say(payload: Buffer): BrokerError | null
-  /** It is gone for good; `status` are its last words. */
-  end(status: string): void
-}
+import type { Outgoing, Transport } from './transport.ts'
+import type { Qos } from './types.ts'
 
 /** Reads on for a session that is behind: from its queue in the store. */
 export type ReadOn = (session: Session, queue: QueueCursor) => void
 
-type QueuedOut = Pick<Outgoing, 'retain' | 'subscriptionIds'>
-export type SessionDeps = Readonly<{ limits: Limits; counters: Counters; readOn: ReadOn }>
+export type SessionDeps = Readonly<{
+  limits: Limits
+  counters: Counters
+  queue: Pick<Queue, 'release'>
+  readOn: ReadOn
+}>
 
 /** Key of a session: nobody takes over another account's (DESIGN §3). */
 export const sessionKey = (account: number, clientId: string) => `${account}/${clientId}`
-
-export type SessionIdentity = Readonly<{
-  account: number
-  accountName: string
-  clientId: string
-  id: number
-  epoch: number
-  /** Seconds; 0xFFFFFFFF never ends. */
-  expiryInterval: number
-}>
 
 const noIds: readonly number[] = []
 const nothing = () => undefined
 
 /**
- * Subscriptions, the send window, and what waits. A persistent session reads QoS 1 messages from its queue in the store
- * whenever it could not take one live; a clean one has a bounded backlog in memory.
+ * Subscriptions, the send window, and what waits. A persistent session reads messages of QoS 1 and 2 from its queue in the
+ * store whenever it could not take one live; a clean one has a bounded backlog in memory.
  */
 export class Session implements Recipient, Origin {
   /** 0 for anonymous. */
@@ -119,6 +76,8 @@ export class Session implements Recipient, Origin {
   private backlog: Backlog
   private readonly deps: SessionDeps
   private lazyWindow: SendWindow | null = null
+  private lazyReleases: Releases | null = null
+  private lazyReceived: ReceivedPackets | null = null
   private windowLimit: number
   private packetIdBase = 0
   /** Somebody waits for room. */
@@ -157,13 +116,37 @@ export class Session implements Recipient, Origin {
     return this.lazyWindow
   }
 
+  private get releases(): Releases {
+    this.lazyReleases ??= new Releases({
+      window: this.window,
+      session: this,
+      queue: this.deps.queue,
+      send: (packetId) => this.transport?.release(packetId),
+      end: ({ mqtt }) => this.transport?.close(mqtt),
+      onRoom: () => {
+        if (this.wanting) this.advance()
+      },
+    })
+    return this.lazyReleases
+  }
+
+  /** The QoS 2 publishes of its client. */
+  get received(): ReceivedPackets {
+    this.lazyReceived ??= new ReceivedPackets([])
+    return this.lazyReceived
+  }
+
+  set received(packets: ReceivedPackets) {
+    this.lazyReceived = packets
+  }
+
   /** A connection takes the session: what was in flight goes out again with its packet ids, then what waits. */
   attach(transport: Transport, receiveMaximum: number): void {
     this.transport = transport
     this.disconnectedAt = null
     this.windowLimit = Math.min(receiveMaximum, this.deps.limits.sendWindow)
     this.lazyWindow?.reopen(this.windowLimit)
-    if (this.queue !== null) this.queue.behind = this.queue.tail > this.queue.cursor
+    if (this.queue !== null && this.queue.tail > this.queue.cursor) this.queue.fallBehind()
     this.wanting = true
     this.advance()
   }
@@ -171,7 +154,7 @@ export class Session implements Recipient, Origin {
   /** Packet ids from now on are none that its client may know from an earlier run of the broker. */
   renewPacketIds(): void {
     const { sendWindow } = this.deps.limits
-    const ranges = Math.floor(0xffff / sendWindow)
+    const ranges = Math.floor(maxWindowId / sendWindow)
     const former = [...(this.queue?.former.values() ?? [])]
     const isTaken = (base: number) => former.some((id) => id > base && id <= base + sendWindow)
     // Each connection raised the epoch, so it differs from run to run.
@@ -201,22 +184,24 @@ export class Session implements Recipient, Origin {
   deliver(publication: Publication, target: Target, position: number): void {
     if (target.noLocal && publication.publisher === this) return
     const retain = target.retainAsPublished && publication.retain
-    if (publication.qos === 0 || target.qos === 0) this.deliverQos0(publication, retain, target.subscriptionIds)
-    else if (this.queue !== null) this.deliverQueued(this.queue, publication, target, retain, position)
-    else this.deliverClean(publication, target, retain)
+    const qos = Math.min(publication.qos, target.qos) as Qos // [MQTT-3.8.4-8]
+    const { subscriptionIds } = target
+    if (qos === 0) this.deliverQos0(publication, retain, subscriptionIds)
+    else if (this.queue === null) this.deliverClean(publication, qos, retain, subscriptionIds)
+    else this.deliverQueued(this.queue, publication, { qos, released: false, retain, subscriptionIds }, position)
   }
 
   /**
    * Sends a message that has its own origin (a stream, a retained message). False: no room; `onRoom` follows.
-   * `formerId`: the packet id that it had in an earlier run of the broker; 0: none.
+   * `packetId`: the one that it has already; 0: none.
    */
-  offer(entry: InFlight, qos: 0 | 1, formerId = 0): boolean {
+  offer(entry: InFlight, packetId = 0): boolean {
     if (this.transport === null) return false
-    if (!this.transport.hasRoom() || (qos === 1 && this.window.isFull)) {
+    if (!this.transport.hasRoom() || (entry.qos > 0 && this.window.isFull)) {
       this.wanting = true
       return false
     }
-    if (qos === 1) this.sendEntry(entry, this.takePacketId(entry, formerId), false)
+    if (entry.qos > 0) this.sendEntry(entry, this.takePacketId(entry, packetId), false)
     else
       this.transport.send(entry.publication, {
         qos: 0,
@@ -228,13 +213,42 @@ export class Session implements Recipient, Origin {
     return true
   }
 
-  /** PUBACK. False: nothing is in flight under this id. */
-  acknowledge(packetId: number): boolean {
-    const entry = this.lazyWindow === null ? null : this.lazyWindow.release(packetId)
-    if (entry === null) return false
-    if (entry !== forgettable) entry.origin.acknowledged(entry.place, entry.publication)
+  /** PUBACK. What is not in flight under this id is none of ours. */
+  acknowledge(packetId: number): void {
+    const entry = this.lazyWindow === null ? null : this.lazyWindow.acknowledge(packetId)
+    if (entry === null) return
+    if (typeof entry !== 'symbol') entry.origin.acknowledged(entry.place, entry.publication)
     if (this.wanting) this.advance()
-    return true
+  }
+
+  /** PUBREC. False: nothing of QoS 2 is in flight under this id. */
+  receive(packetId: number, refused: boolean): boolean {
+    return this.lazyWindow !== null && this.releases.receive(packetId, refused)
+  }
+
+  /** PUBCOMP. */
+  complete(packetId: number): void {
+    if (this.lazyWindow !== null) this.releases.complete(packetId)
+  }
+
+  /** Packet ids that no other message can have before this state of the session is saved. */
+  completedIds(): readonly number[] {
+    return this.lazyReleases === null ? [] : this.lazyReleases.completedIds()
+  }
+
+  saved(completed: readonly number[]): void {
+    if (completed.length === 0) return
+    this.releases.saved(completed)
+    if (this.wanting) this.advance()
+  }
+
+  /** Its queue has grown in the store; null: it should have. What waited for that goes out. */
+  committed(upTo: number | null): void {
+    const { queue } = this
+    if (queue === null) return
+    if (upTo === null) queue.fallBehind()
+    else if (queue.uncommitted.length > 0) this.sendCommitted(queue, upTo)
+    if (queue.behind && this.transport !== null) this.advance()
   }
 
   /** Origin of what comes from its own queue. */
@@ -256,8 +270,17 @@ export class Session implements Recipient, Origin {
 
   /** A message of the queue. False: no room; it is read again later. */
   takeQueued(queue: QueueCursor, publication: Publication, out: QueuedOut, position: number): boolean {
-    const entry = { publication, ...out, origin: this, place: position }
-    const sent = this.offer(entry, 1, queue.former.get(position))
+    const packetId = out.qos === 2 ? packetIdOf(position) : (queue.former.get(position) ?? 0)
+    if (packetId > 0 && !this.releases.isFree(packetId)) {
+      this.wanting = true
+      return false
+    }
+    const { qos, retain, subscriptionIds } = out
+    const stage = out.released ? 'released' : 'sent'
+    const sent = this.offer(
+      { publication, qos, retain, subscriptionIds, origin: this, place: position, stage },
+      packetId,
+    )
     if (sent) queue.send(position)
     return sent
   }
@@ -275,35 +298,47 @@ export class Session implements Recipient, Origin {
     )
   }
 
-  private deliverClean(publication: Publication, target: Target, retain: boolean): void {
+  private deliverClean(
+    publication: Publication,
+    qos: 1 | 2,
+    retain: boolean,
+    subscriptionIds: readonly number[],
+  ): void {
     const transport = this.transport
     if (transport === null) return
-    const { subscriptionIds } = target
-    const out = retain || subscriptionIds.length > 0 ? { ...plainQos1, retain, subscriptionIds } : plainQos1
+    const plain = qos === 1 ? plainQos1 : plainQos2
+    const out = retain || subscriptionIds.length > 0 ? { ...plain, retain, subscriptionIds } : plain
     const window = this.window
     if (this.backlog.messages > 0 || window.isFull || !transport.hasRoom()) {
       this.wanting = true
-      this.deps.counters.queueDropped += this.backlog.push(transport.encode(publication, out), publication.expiresAt)
+      const wire = transport.encode(publication, out)
+      this.deps.counters.queueDropped += this.backlog.push(wire, qos, publication.expiresAt)
       return
     }
-    out.packetId = window.take(forgettable)
+    out.packetId = window.take(qos === 1 ? forgettable : forgettable2)
     transport.send(publication, out)
   }
 
-  private deliverQueued(
-    queue: QueueCursor,
-    publication: Publication,
-    target: Target,
-    retain: boolean,
-    position: number,
-  ): void {
+  /** QoS 2 waits for the commit: what its publisher sends again after a crash is another message (decision 0010). */
+  private deliverQueued(queue: QueueCursor, publication: Publication, out: QueuedOut, position: number): void {
     queue.grow(position, publication.end - publication.start)
-    if (queue.behind || queue.reading || this.transport === null) {
-      queue.behind = true
-      return
+    if (queue.behind || queue.reading || this.transport === null) queue.fallBehind()
+    else if (out.qos === 2 || queue.uncommitted.length > 0)
+      queue.uncommitted.push({ publication: publication.kept(), out, position })
+    else if (!this.takeQueued(queue, publication.kept(), out, position)) queue.fallBehind()
+  }
+
+  private sendCommitted(queue: QueueCursor, upTo: number): void {
+    let sent = 0
+    for (const { publication, out, position } of queue.uncommitted) {
+      if (position > upTo) break
+      if (this.transport === null || !this.takeQueued(queue, publication, out, position)) {
+        queue.fallBehind()
+        return
+      }
+      sent++
     }
-    const { subscriptionIds } = target
-    if (!this.takeQueued(queue, publication.kept(), { retain, subscriptionIds }, position)) queue.behind = true
+    queue.uncommitted.splice(0, sent)
   }
 
   private sendAgain(): void {
@@ -325,22 +360,26 @@ export class Session implements Recipient, Origin {
       }
       const { expiresAt } = wire
       if (expiresAt === 0 || expiresAt > Date.now()) {
-        this.transport.sendEncoded(wire, this.window.take(forgettable), expiresAt)
+        const packetId = this.window.take(wire.qos === 1 ? forgettable : forgettable2)
+        this.transport.sendEncoded(wire, packetId, expiresAt)
       }
       this.backlog.shift()
     }
   }
 
-  private takePacketId(entry: InFlight, formerId: number): number {
-    if (formerId === 0) return this.window.take(entry)
-    this.window.takeFormer(entry, formerId)
-    return formerId
+  private takePacketId(entry: InFlight, packetId: number): number {
+    if (packetId === 0) return this.window.take(entry)
+    this.window.takeApart(entry, packetId)
+    return packetId
   }
 
   private sendEntry(entry: InFlight, packetId: number, again: boolean): void {
+    if (entry.stage === 'released') this.transport?.release(packetId) // [MQTT-4.4.0-1], [MQTT-4.3.3-6]
+    // Otherwise PUBREC has come, and PUBREL follows the commit.
+    if (entry.stage !== 'sent') return
     const dup = again || (entry.place > 0 && entry.place <= entry.origin.repeatsUpTo) // [MQTT-3.3.1-1]
     this.transport?.send(entry.publication, {
-      qos: 1,
+      qos: entry.qos,
       retain: entry.retain,
       dup,
       packetId,
@@ -349,6 +388,7 @@ export class Session implements Recipient, Origin {
   }
 }
 
-// The two usual ways out, reused so that no object is made per message.
+// The usual ways out, reused so that no object is made per message.
 const plainQos0: Outgoing = Object.freeze({ qos: 0, retain: false, dup: false, packetId: 0, subscriptionIds: noIds })
 const plainQos1 = { qos: 1 as const, retain: false, dup: false, packetId: 0, subscriptionIds: noIds }
+const plainQos2 = { ...plainQos1, qos: 2 as const }

@@ -4,8 +4,9 @@ import type { Logger } from './log.ts'
 import type { Counters } from './metrics.ts'
 import type { Queue } from './queue.ts'
 import type { QueueCursor } from './queue-cursor.ts'
+import { ReceivedPackets } from './received-packets.ts'
 import type { Router } from './router.ts'
-import { type ReadOn, Session, sessionKey, type Transport } from './session.ts'
+import { type ReadOn, Session, sessionKey } from './session.ts'
 import { restoreQueue, toState } from './session-state.ts'
 import {
   type QueueStore,
@@ -15,6 +16,7 @@ import {
   type StoredWill,
   TransientStoreError,
 } from './stores.ts'
+import type { Transport } from './transport.ts'
 import type { Principal } from './types.ts'
 import type { Wills } from './wills.ts'
 
@@ -126,6 +128,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   function restore(stored: StoredSession): void {
     const session = new Session(deps, stored)
     if (session.queue !== null) restoreQueue(session.queue, stored)
+    session.received = new ReceivedPackets(stored.received)
     session.renewPacketIds()
     session.disconnectedAt = stored.disconnectedAt ?? Date.now()
     session.dirty = stored.disconnectedAt === null
@@ -211,7 +214,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const keep = Math.floor(Math.min(limits.queueMessages, queue.messages, byBytes) * trimTo)
     // What was acknowledged is not dropped.
     await store.save([toState(session)])
-    const { head, dropped, droppedBytes } = await queues.trim(session.id, keep)
+    const { head, dropped, droppedBytes } = await queues.trim(session.id, keep, limits.sendWindow)
     queue.drop(head, dropped, droppedBytes)
     session.dirty = true
     deps.counters.queueDropped += dropped
@@ -253,9 +256,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const dirty = [...byId.values()].filter((session) => session.dirty)
     if (dirty.length === 0) return
     const states = dirty.map(toState)
+    const completed = new Map(dirty.map((session) => [session.id, session.completedIds()]))
     for (const session of dirty) session.dirty = false
     try {
-      await store.save(states)
+      for (const id of await store.save(states)) byId.get(id)?.saved(completed.get(id) ?? [])
       await queues.acknowledge(new Map(states.map(({ id, head }) => [id, head])))
     } catch (fault) {
       for (const session of dirty) session.dirty = true
@@ -263,11 +267,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
     }
   }
 
-  deps.queue.onCommitted((ids) => {
-    for (const id of ids) {
-      const session = byId.get(id)
-      if (session?.queue?.behind && session.transport !== null) session.advance()
-    }
+  deps.queue.onBatch((ids, committedUpTo) => {
+    for (const id of ids) byId.get(id)?.committed(committedUpTo)
   })
 
   return {

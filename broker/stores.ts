@@ -1,5 +1,5 @@
 // The contracts of storage, small and by concern. A room gets only the ones it needs.
-import type { ArchivePageQuery, ArchiveRange, Body, Kind, Role, Verifiers } from './types.ts'
+import type { ArchivePageQuery, ArchiveRange, Body, Kind, Qos, Role, Verifiers } from './types.ts'
 
 export type Account = Readonly<{
   id: number
@@ -162,7 +162,7 @@ export interface WatermarkStore {
 
 export type StoredSubscription = Readonly<{
   filter: string
-  qos: 0 | 1
+  qos: Qos
   noLocal: boolean
   retainAsPublished: boolean
   /** 0: none. */
@@ -175,7 +175,7 @@ export type StoredSubscription = Readonly<{
 export type StoredWill = Readonly<{
   topic: string
   payload: Buffer
-  qos: 0 | 1
+  qos: Qos
   retain: boolean
   /** Seconds that it waits for the client to come back. */
   delay: number
@@ -214,6 +214,8 @@ export type StoredSession = Readonly<{
   /** Not sent yet; null: none. */
   will: StoredWill | null
   subscriptions: readonly StoredSubscription[]
+  /** Packet ids of QoS 2 publishes that it took and that are not released. */
+  received: readonly number[]
 }>
 
 /** A queue position that was sent and is not acknowledged. */
@@ -226,11 +228,14 @@ export interface SessionStore {
   open(opening: SessionOpening): Promise<Readonly<{ id: number; epoch: number }>>
   subscribe(id: number, epoch: number, subscriptions: readonly StoredSubscription[]): Promise<boolean>
   unsubscribe(id: number, epoch: number, filters: readonly string[]): Promise<boolean>
-  /** Written behind, many sessions at once: heads, stream positions by filter, expiry, when they left. */
-  save(states: readonly SessionState[]): Promise<void>
+  /**
+   * Written behind, many sessions at once: heads, stream positions by filter, expiry, when they left. Answers those that
+   * were written.
+   */
+  save(states: readonly SessionState[]): Promise<readonly number[]>
   /** They were sent, or taken back. A Will of another epoch stays. */
   removeWills(owners: readonly Readonly<{ id: number; epoch: number }>[]): Promise<void>
-  /** With its subscriptions, its Will and its queue. */
+  /** With its subscriptions, its Will, its queue and what it received. */
   remove(ids: readonly number[]): Promise<void>
 }
 
@@ -269,7 +274,24 @@ export type Queueing = Readonly<{
   references: readonly QueueReference[]
 }>
 
-export type QueueReference = Readonly<{ session: number; retain: boolean; subscriptionIds: readonly number[] }>
+export type QueueReference = Readonly<{
+  session: number
+  qos: 1 | 2
+  retain: boolean
+  subscriptionIds: readonly number[]
+}>
+
+/** A QoS 2 publish that a session took, under its client's packet id: a repeat is not published again. */
+export type ReceivedPacket = Readonly<{ session: number; packetId: number }>
+
+/** What batches keep of QoS 2 beside messages (decision 0010). A packet id is in one of the first two at most. */
+export type Handshakes = Readonly<{
+  received: readonly ReceivedPacket[]
+  /** PUBREL has come. */
+  forgotten: readonly ReceivedPacket[]
+  /** References whose message the client has (PUBREC). */
+  released: readonly Readonly<{ session: number; position: number }>[]
+}>
 
 export type Queued = Readonly<{
   position: number
@@ -277,6 +299,9 @@ export type Queued = Readonly<{
   payload: Buffer
   properties: Buffer
   expiresAt: number | null
+  qos: 1 | 2
+  /** QoS 2: the client has it; PUBREL is to be sent. */
+  released: boolean
   retain: boolean
   subscriptionIds: readonly number[]
 }>
@@ -285,20 +310,30 @@ export type Retained = Readonly<{
   topic: string
   payload: Buffer
   properties: Buffer
-  qos: 0 | 1
+  qos: Qos
   expiresAt: number | null
 }>
 
 /** Plain topics: queues of persistent sessions and retained messages. */
 export interface QueueStore {
-  /** One transaction: bodies, references, retained (an empty payload removes). May be repeated when the outcome is unknown. */
-  append(queue: readonly Queueing[], retained: readonly Retained[]): Promise<void>
+  /**
+   * One transaction: bodies, references, retained (an empty payload removes), handshakes. May be repeated when the outcome
+   * is unknown.
+   */
+  append(queue: readonly Queueing[], retained: readonly Retained[], handshakes?: Handshakes | null): Promise<void>
   /** By position, `position > after`. */
   read(session: number, after: number, limit: number): Promise<readonly Queued[]>
   /** Removes references up to the head, and bodies that nobody refers to any more. */
   acknowledge(heads: ReadonlyMap<number, number>): Promise<void>
-  /** Drops the oldest references so that `keep` are left; answers the new head and how many went. */
-  trim(session: number, keep: number): Promise<Readonly<{ head: number; dropped: number; droppedBytes: number }>>
+  /**
+   * Drops the oldest references so that `keep` are left; answers the new head and how many went. QoS 2 that may be in
+   * flight stays: what is released, and the oldest `inFlight` of what is not.
+   */
+  trim(
+    session: number,
+    keep: number,
+    inFlight: number,
+  ): Promise<Readonly<{ head: number; dropped: number; droppedBytes: number }>>
   /** The highest position ever used. */
   lastPosition(): Promise<number>
   retained(): Promise<readonly Retained[]>

@@ -148,11 +148,14 @@ export interface Admission {
   admit(message: Message, sink: ReceiptSink, token: number): void
 }
 
+/** Quality of service of MQTT: at most once, at least once, exactly once. */
+export type Qos = 0 | 1 | 2
+
 /** A publication on a plain topic as a border makes it that does not speak MQTT; properties by MQTT 5's names. */
 export type PlainDraft = Readonly<{
   topic: string
   payload: Buffer
-  qos: 0 | 1
+  qos: Qos
   retain: boolean
   properties: Readonly<{
     contentType?: string

@@ -16,6 +16,7 @@ import type { Scenario } from './scenario.ts'
 export const scenarios: readonly Scenario[] = [
   p2p({ name: 'p2p-qos0', qos: 0, limit: 0.2 }),
   p2p({ name: 'p2p-qos1', qos: 1, limit: 0.25 }),
+  p2p({ name: 'p2p-qos2', qos: 2, limit: 0.35 }),
   p2p({ name: 'p2p-1k-qos0', qos: 0, bytes: 1024, limit: 0.3 }),
   p2p({ name: 'p2p-1k-qos1', qos: 1, bytes: 1024, limit: 0.3 }),
   p2p({ name: 'p2p-window1-qos0', qos: 0, window: 1, limit: 1.2 }),

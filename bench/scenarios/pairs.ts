@@ -11,7 +11,7 @@ export type PairOptions = Readonly<{
   name: string
   pairs: number
   qos: Qos
-  /** Per pair: QoS 0 not yet received, QoS 1 not yet acknowledged to the publisher. */
+  /** Per pair: QoS 0 not yet received, QoS 1 and 2 not yet acknowledged to the publisher (PUBACK, PUBCOMP). */
   window: number
   bytes?: number
   /** MQTT 5 goes with properties. */

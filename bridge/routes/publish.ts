@@ -23,7 +23,7 @@ const body = z.object({
   topic: z.string().min(1),
   payload: z.string().describe('text').exactOptional(),
   payloadBase64: z.base64().describe('bytes, instead of a text').exactOptional(),
-  qos: z.union([z.literal(0), z.literal(1)]).default(1),
+  qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(1),
   retain: z.boolean().default(false),
   contentType: word.exactOptional(),
   responseTopic: word
@@ -40,7 +40,7 @@ const body = z.object({
 const answer = z.object({ durable: z.boolean() })
 
 /**
- * POST /v1/publish, on plain topics: 200 means what a PUBACK means (QoS 1), 202 that it was routed (QoS 0). MQTT 5's
+ * POST /v1/publish, on plain topics: 200 means what a PUBACK means (QoS 1 and 2), 202 that it was routed (QoS 0). MQTT 5's
  * properties have their names in JSON.
  */
 export function publish(app: App, { publisher, pressure, bearer, receiptTimeoutMs }: Deps): void {

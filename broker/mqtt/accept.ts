@@ -2,8 +2,9 @@
 import type { Refusal } from '../connection-gate.ts'
 import { BrokerError } from '../errors.ts'
 import type { Rights } from '../policy.ts'
-import type { Session, Transport } from '../session.ts'
+import type { Session } from '../session.ts'
 import { neverExpires } from '../sessions.ts'
+import type { Transport } from '../transport.ts'
 import type { Login, Principal } from '../types.ts'
 import { createUuid } from '../uuid.ts'
 import { writeConnack } from './codec/connack.ts'
@@ -87,7 +88,6 @@ export async function acceptConnect(
       reasonCode: 0,
       properties: {
         receiveMaximum: host.limits.receiveMaximum,
-        maximumQoS: 1,
         maximumPacketSize: host.limits.maxPacketBytes,
         sharedSubscriptionAvailable: 0,
         ...(connect.clientId === '' && { assignedClientIdentifier: clientId }), // [MQTT-3.2.2-16]

@@ -1,23 +1,31 @@
-// Hot path (bench: p2p QoS 1): acknowledgements leave in the order of the publishes, per connection.
+// Hot path (bench: p2p QoS 1, QoS 2): acknowledgements leave in the order of the publishes, per connection.
+import { packetType } from './codec/packet-type.ts'
 
 const waiting = 0xffff
 
-/** Written out in order: `reason` is MQTT 5's; `id` is the server id of a chat message, '' for plain topics. */
-export type WriteAck = (packetId: number, reason: number, id: string) => void
+/** What answers a publish of QoS 1 or 2. */
+export type Answer = typeof packetType.PUBACK | typeof packetType.PUBREC
 
-/** A ring of at most `size` publishes that are not acknowledged; `size` is a power of two. */
+/** Written out in order: `reason` is MQTT 5's; `id` is the server id of a chat message, '' for plain topics. */
+export type WriteAnswer = (type: Answer, packetId: number, reason: number, id: string) => void
+
+/** A ring of at most `size` publishes that are not answered; `size` is a power of two. */
 export class Acks {
   private readonly packetIds: Uint16Array
   private readonly reasons: Uint16Array
+  private readonly types: Uint8Array
   private readonly ids: string[]
   private readonly mask: number
   private first = 0
   private next = 0
+  /** Those among them that PUBREC answers. */
+  receiving = 0
 
   constructor(size: number) {
     this.mask = size - 1
     this.packetIds = new Uint16Array(size)
     this.reasons = new Uint16Array(size)
+    this.types = new Uint8Array(size)
     this.ids = new Array<string>(size).fill('')
   }
 
@@ -30,16 +38,24 @@ export class Acks {
   }
 
   /** A publish has come; answers its token. The ring is not full. */
-  push(packetId: number): number {
+  push(type: Answer, packetId: number): number {
     const token = this.next++
     const at = token & this.mask
     this.packetIds[at] = packetId
     this.reasons[at] = waiting
+    this.types[at] = type
+    if (type === packetType.PUBREC) this.receiving++
     return token
   }
 
+  /** The packet id of a QoS 2 publish that is not settled; 0: its QoS is 1. */
+  receivedId(token: number): number {
+    const at = token & this.mask
+    return this.types[at] === packetType.PUBREC ? (this.packetIds[at] as number) : 0
+  }
+
   /** Writes this acknowledgement and those behind it, as far as they are settled. */
-  settle(token: number, reason: number, id: string, write: WriteAck): void {
+  settle(token: number, reason: number, id: string, write: WriteAnswer): void {
     this.reasons[token & this.mask] = reason
     this.ids[token & this.mask] = id
     while (this.first < this.next) {
@@ -47,7 +63,9 @@ export class Acks {
       const settled = this.reasons[at] as number
       if (settled === waiting) return
       this.first++
-      write(this.packetIds[at] as number, settled, this.ids[at] as string)
+      const type = this.types[at] as Answer
+      if (type === packetType.PUBREC) this.receiving--
+      write(type, this.packetIds[at] as number, settled, this.ids[at] as string)
     }
   }
 }

@@ -137,6 +137,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     topics,
     retained,
     bus,
+    queue,
     head: log.head,
     notice: followers.notice,
     party,

@@ -2,10 +2,12 @@
 import type { Duplex } from 'node:stream'
 import type { BrokerError } from '../errors.ts'
 import type { Publication, Wire } from '../publication.ts'
-import type { Outgoing, Session, SessionDevice, Transport } from '../session.ts'
+import type { Session } from '../session.ts'
+import type { SessionDevice } from '../session-parts.ts'
 import { SessionEnded } from '../sessions.ts'
+import type { Outgoing, Transport } from '../transport.ts'
 import { type Accepted, acceptConnect } from './accept.ts'
-import { readAck } from './codec/ack.ts'
+import { type AckType, packetIdNotFound, readAck } from './codec/ack.ts'
 import { writeConnack } from './codec/connack.ts'
 import { connectLevel, readConnect } from './codec/connect.ts'
 import { readDisconnect, writeDisconnect } from './codec/disconnect.ts'
@@ -108,7 +110,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
 
   private write(wire: Wire, packetId: number): void {
     if (wire.end - wire.start > this.maxPacketBytes) {
-      this.tooLargeForClient(packetId)
+      this.tooLargeForClient(wire, packetId)
       return
     }
     this.host.counters.mqttMessagesSent++
@@ -196,16 +198,28 @@ export class Connection implements Transport, PublishOwner, DrainListener {
       case packetType.PUBLISH:
         return this.path.take(buffer, start)
       case packetType.PUBACK:
-        this.takeAck(buffer)
+      case packetType.PUBREC:
+      case packetType.PUBREL:
+      case packetType.PUBCOMP:
+        this.takeAck(buffer, frame.type, this.path)
         return true
       default:
         return this.takeOther(buffer)
     }
   }
 
-  private takeAck(buffer: Buffer): void {
-    const { packetId } = readAck(buffer, frame.bodyStart, frame.bodyEnd, frame.type, this.level)
-    this.accepted?.session.acknowledge(packetId)
+  private takeAck(buffer: Buffer, type: AckType, path: PublishPath): void {
+    const { packetId, reasonCode } = readAck(buffer, frame.bodyStart, frame.bodyEnd, type, this.level)
+    const session = this.accepted?.session
+    if (type === packetType.PUBACK) session?.acknowledge(packetId)
+    else if (type === packetType.PUBCOMP) session?.complete(packetId)
+    else if (type === packetType.PUBREL) path.release(packetId)
+    else if (!session?.receive(packetId, reasonCode >= 0x80) && reasonCode < 0x80)
+      this.output.ack(this.level, packetType.PUBREL, packetId, packetIdNotFound) // §3.6.2.1
+  }
+
+  release(packetId: number): void {
+    this.output.ack(this.level, packetType.PUBREL, packetId, 0)
   }
 
   private takeOther(buffer: Buffer): boolean {
@@ -225,11 +239,6 @@ export class Connection implements Transport, PublishOwner, DrainListener {
       }
       case packetType.DISCONNECT:
         this.takeDisconnect(buffer)
-        return true
-      case packetType.PUBREC:
-      case packetType.PUBREL:
-      case packetType.PUBCOMP:
-        readAck(buffer, bodyStart, bodyEnd, type, this.level)
         return true
       default:
         throw protocolError(`A packet of type ${type} is not allowed here`) // [MQTT-3.1.0-2]
@@ -382,10 +391,15 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     }, ms)
   }
 
-  private tooLargeForClient(packetId: number): void {
-    // [MQTT-3.1.2-25]: dropped, as if it had been sent and acknowledged.
+  /** [MQTT-3.1.2-25]: dropped, as if it had been sent and acknowledged; QoS 2: refused, or received if sent before. */
+  private tooLargeForClient({ bytes, start }: Wire, packetId: number): void {
     this.host.counters.queueDropped++
-    if (packetId > 0) queueMicrotask(() => this.accepted?.session.acknowledge(packetId))
+    if (packetId === 0) return
+    const { session } = this.accepted ?? {}
+    const first = bytes[start] as number
+    const isQos2 = (first & 0x06) === 4
+    const mayHaveIt = (first & 0x08) !== 0
+    queueMicrotask(() => (isQos2 ? session?.receive(packetId, !mayHaveIt) : session?.acknowledge(packetId)))
   }
 
   private refuseMalformedConnect(fault: unknown): void {

@@ -3,7 +3,7 @@ import type { Device, Presence, Show } from '../contacts.ts'
 import { BrokerError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { readPresence } from '../presence-payload.ts'
-import type { SessionDevice } from '../session.ts'
+import type { SessionDevice } from '../session-parts.ts'
 import type { Party } from '../types.ts'
 
 type Deps = Readonly<{

@@ -1,6 +1,6 @@
 // Hot path (bench: p2p, fan-out): a publication is encoded once per (version, QoS) and its bytes are shared.
 import type { Publication, Wire } from '../publication.ts'
-import type { Outgoing } from '../session.ts'
+import type { Outgoing } from '../transport.ts'
 import type { Level } from './codec/packet-type.ts'
 import { encodePublish, forwardedProperties } from './codec/publish.ts'
 
@@ -9,7 +9,7 @@ const none: Buffer = Buffer.alloc(0)
 /** The bytes for one receiver. The packet id is left to be filled in. */
 export function toWire(publication: Publication, level: Level, out: Outgoing): Wire {
   if (out.retain || out.dup || (level === 5 && out.subscriptionIds.length > 0)) return encode(publication, level, out)
-  const at = (level - 4) * 2 + out.qos
+  const at = (level - 4) * 3 + out.qos
   const known = publication.wires[at] as Wire | null
   if (known !== null) return known
   const wire = encode(publication, level, out)

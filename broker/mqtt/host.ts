@@ -8,6 +8,7 @@ import type { Counters } from '../metrics.ts'
 import type { Policy } from '../policy.ts'
 import type { Pressure } from '../pressure.ts'
 import type { Publication } from '../publication.ts'
+import type { Queue } from '../queue.ts'
 import type { RetainedMessages } from '../retained.ts'
 import type { Sessions } from '../sessions.ts'
 import type { TopicTable } from '../topic-table.ts'
@@ -27,6 +28,8 @@ export type Host = Readonly<{
   retained: RetainedMessages
   bus: Bus
   policy: Policy
+  /** What QoS 2 keeps beside messages. */
+  queue: Pick<Queue, 'keep' | 'forget'>
   admission: Admission
   followers: Followers
   /** A chat device has acknowledged an entry. */

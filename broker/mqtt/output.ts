@@ -2,6 +2,8 @@
 import type { Duplex } from 'node:stream'
 import type { Counters } from '../metrics.ts'
 import type { Wire } from '../publication.ts'
+import { type AckType, MAX_ACK_BYTES, writeAck } from './codec/ack.ts'
+import type { Level } from './codec/packet-type.ts'
 
 const blockSizes = [2 * 1024, 16 * 1024] as const
 const pooledBlocks = 512
@@ -92,6 +94,12 @@ export class Output {
   /** Bytes of any length. */
   bytes(packet: Buffer): void {
     this.packet({ bytes: packet, start: 0, end: packet.length, packetIdAt: -1, expiryAt: -1 }, 0)
+  }
+
+  /** PUBACK, PUBREC, PUBREL or PUBCOMP, without properties. */
+  ack(level: Level, type: AckType, packetId: number, reasonCode: number): void {
+    const block = this.reserve(MAX_ACK_BYTES)
+    this.advance(writeAck(block, this.at, level, type, packetId, reasonCode) - this.at)
   }
 
   /** Room for a packet of `length` bytes (at most 16 KiB), to be filled from `position` and counted by `advance`. */

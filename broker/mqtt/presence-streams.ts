@@ -156,7 +156,15 @@ export class SessionPresence {
     const matching = [...this.filters.values()].filter(({ of }) => isFor(of, from, this.session.account))
     if (matching.length === 0) return true
     const subscriptionIds = matching.map(({ options }) => options.subscriptionId).filter((id) => id > 0)
-    return this.session.offer({ publication, retain, subscriptionIds, origin: unacknowledged, place: 0 }, 0)
+    return this.session.offer({
+      publication,
+      qos: 0,
+      retain,
+      subscriptionIds,
+      origin: unacknowledged,
+      place: 0,
+      stage: 'sent',
+    })
   }
 }
 

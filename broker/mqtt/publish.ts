@@ -3,14 +3,15 @@ import { BrokerError } from '../errors.ts'
 import { Pace } from '../pace.ts'
 import type { Rights } from '../policy.ts'
 import type { Wire } from '../publication.ts'
+import type { ReceivedPackets } from '../received-packets.ts'
 import type { Recipient, Topic } from '../routes.ts'
 import { sameBytes, tooLong } from '../topic-table.ts'
 import type { Principal, Receipt, ReceiptSink } from '../types.ts'
-import { Acks } from './acks.ts'
-import { encodePuback, MAX_PUBACK_BYTES, writePuback } from './codec/ack.ts'
+import { Acks, type Answer } from './acks.ts'
+import { encodeAck, packetIdNotFound } from './codec/ack.ts'
 import { frame } from './codec/frame.ts'
-import { Malformed, reason } from './codec/malformed.ts'
-import type { Level } from './codec/packet-type.ts'
+import { Malformed, protocolError, reason } from './codec/malformed.ts'
+import { type Level, packetType } from './codec/packet-type.ts'
 import type { Properties } from './codec/properties.ts'
 import { type Publish, readPublish, readPublishProperties } from './codec/publish.ts'
 import { scanPublishProperties } from './codec/publish-properties.ts'
@@ -18,6 +19,7 @@ import { readDoor } from './door.ts'
 import type { Host } from './host.ts'
 import type { Output } from './output.ts'
 
+const { PUBACK, PUBREC, PUBCOMP } = packetType
 const receiveMaximumExceeded = 0x93
 const noMatchingSubscribers = 0x00
 
@@ -37,7 +39,7 @@ export type PublishPathDeps = Readonly<{
   host: Host
   principal: Principal
   rights: Rights
-  publisher: Recipient
+  publisher: Recipient & Readonly<{ received: ReceivedPackets }>
   clientId: string
   level: Level
   output: Output
@@ -56,10 +58,16 @@ export interface PublishOwner {
   closeSoon(reason: number): void
 }
 
+/** QoS 2: publishes whose first copy came on an earlier connection, and PUBRELs, that wait for a commit. */
+type Steps = Readonly<{ repeated: ReceiptSink; released: ReceiptSink }>
+
 /** The publishing side of one connection. */
 export class PublishPath implements ReceiptSink {
   private readonly deps: PublishPathDeps
   private lazyAcks: Acks | null = null
+  /** QoS 2 of this connection that is not over, by packet id; MQTT 5 only, for its Receive Maximum. */
+  private open: Set<number> | null = null
+  private lazySteps: Steps | null = null
   /** The last topic and the permission epoch in which it was allowed. */
   private topic: Topic | null = null
   private allowedEpoch = -1
@@ -79,9 +87,9 @@ export class PublishPath implements ReceiptSink {
   take(buffer: Buffer, packetStart: number): boolean {
     const { host, level } = this.deps
     const publish = readPublish(buffer, frame, level)
-    if (publish.qos === 2) throw new Malformed(reason.qosNotSupported, 'The maximum is QoS 1') // [MQTT-3.2.2-11]
-    if (publish.qos === 1 && !this.hasPlace()) return false
+    if (publish.qos > 0 && !this.hasPlace(publish)) return false
     const topic = this.topicOf(buffer, publish)
+    if (publish.qos === 2 && this.takeRepeat(publish.packetId)) return true
     const { principal, rights } = this.deps
     if (this.allowedEpoch !== rights.epoch) {
       if (topic.kind.kind === 'door' && principal.account > 0) return this.takeChat(buffer, publish, topic.kind.to)
@@ -103,18 +111,70 @@ export class PublishPath implements ReceiptSink {
     return false
   }
 
+  /** PUBREL. PUBCOMP follows when the store has forgotten the id: it may come again at once. @throws Malformed 0x82 */
+  release(packetId: number): void {
+    const { publisher, host } = this.deps
+    const { received } = publisher
+    const state = received.stateOf(packetId)
+    if (state === 'publishing') throw protocolError('PUBREL before PUBREC')
+    if (state === undefined) {
+      this.complete(packetId, packetIdNotFound)
+      return
+    }
+    received.wait(packetId, this.steps.released, packetId)
+    if (state === 'releasing') return
+    received.release(packetId)
+    if (publisher.persistent) {
+      const waiter = { sink: received, token: packetId }
+      host.queue.forget({ session: publisher.id, packetId }, waiter)
+    } else received.settle(packetId, nothingStored)
+  }
+
   settle(token: number, outcome: Receipt | BrokerError): void {
     this.settleFor(this.topic, token, outcome)
   }
 
   private settleFor(topic: Topic | null, token: number, outcome: Receipt | BrokerError): void {
+    const packetId = token < 0 ? 0 : this.acks.receivedId(token)
+    if (packetId > 0) this.deps.publisher.received.published(packetId, outcome)
+    this.answer(topic, token, outcome)
+  }
+
+  /** What was said at a door is kept elsewhere; for a persistent session its packet id is kept behind it. */
+  private settleSaid(topic: Topic | null, token: number, outcome: Receipt | BrokerError): void {
+    const { publisher, host } = this.deps
+    const packetId = token < 0 ? 0 : this.acks.receivedId(token)
+    if (packetId === 0 || !publisher.persistent || outcome instanceof BrokerError) {
+      this.settleFor(topic, token, outcome)
+      return
+    }
+    const settle = (_token: number, kept: Receipt | BrokerError) =>
+      this.settleFor(topic, token, kept instanceof BrokerError ? kept : outcome)
+    host.queue.keep(null, { session: publisher.id, packetId }, { sink: { settle }, token })
+  }
+
+  private answer(topic: Topic | null, token: number, outcome: Receipt | BrokerError): void {
     if (outcome instanceof BrokerError) {
       this.settleRefused(topic, token, outcome)
       return
     }
     if (token < 0) return
-    this.acks.settle(token, noMatchingSubscribers, outcome.id, this.writeAck)
+    this.acks.settle(token, noMatchingSubscribers, outcome.id, this.writeAnswer)
     this.deps.owner.onSettled()
+  }
+
+  /** What an earlier packet must end before it is answered. */
+  private get steps(): Steps {
+    this.lazySteps ??= {
+      repeated: { settle: (token, outcome) => this.answer(null, token, outcome) },
+      released: {
+        settle: (packetId, outcome) => {
+          if (outcome instanceof BrokerError) this.deps.owner.closeSoon(outcome.mqtt)
+          else this.complete(packetId, 0)
+        },
+      },
+    }
+    return this.lazySteps
   }
 
   private get acks(): Acks {
@@ -122,14 +182,51 @@ export class PublishPath implements ReceiptSink {
     return this.lazyAcks
   }
 
-  /** False: the publish must wait. @throws Malformed when an MQTT 5 client exceeds the Receive Maximum that it was told */
-  private hasPlace(): boolean {
+  /**
+   * False: the publish must wait. A 3.1.1 client was told no Receive Maximum: only what is not answered stops it, so that
+   * its PUBRELs are still read. @throws Malformed when an MQTT 5 client exceeds the Receive Maximum that it was told
+   */
+  private hasPlace(publish: Publish): boolean {
     const { acks } = this
-    if (acks.isFull) {
-      if (this.deps.level === 5) throw new Malformed(receiveMaximumExceeded, 'More publishes than the Receive Maximum') // [MQTT-3.3.4-9]
+    if (acks.isFull || (this.open !== null && this.isOverMaximum(this.open, publish))) {
+      if (this.deps.level === 5) throw new Malformed(receiveMaximumExceeded, 'More publishes than the Receive Maximum') // [MQTT-3.3.4-7]
       return false
     }
     return acks.count === 0 || !this.deps.host.pressure.isFull()
+  }
+
+  /** QoS 1 counts until its PUBACK, QoS 2 until its PUBCOMP. */
+  private isOverMaximum(open: ReadonlySet<number>, { qos, packetId }: Publish): boolean {
+    const unfinished = this.acks.count - this.acks.receiving + open.size
+    return unfinished >= this.deps.host.limits.receiveMaximum && !(qos === 2 && open.has(packetId))
+  }
+
+  /** [MQTT-4.3.3-10] the same packet id again, before its PUBREL: PUBREC, and no message. @throws Malformed 0x82 */
+  private takeRepeat(packetId: number): boolean {
+    const { received } = this.deps.publisher
+    const state = received.stateOf(packetId)
+    if (state === undefined) return false
+    if (state === 'releasing') throw protocolError('A packet id is used before its PUBCOMP')
+    const token = this.pushReceived(packetId)
+    if (state === 'received') this.answer(null, token, nothingStored)
+    else received.wait(packetId, this.steps.repeated, token)
+    return true
+  }
+
+  /** The token that the receipt comes back with; -1 for QoS 0. */
+  private push({ qos, packetId }: Publish): number {
+    if (qos === 0) return -1
+    if (qos === 1) return this.acks.push(PUBACK, packetId)
+    this.deps.publisher.received.begin(packetId)
+    return this.pushReceived(packetId)
+  }
+
+  private pushReceived(packetId: number): number {
+    if (this.deps.level === 5) {
+      this.open ??= new Set()
+      this.open.add(packetId)
+    }
+    return this.acks.push(PUBREC, packetId)
   }
 
   private topicOf(buffer: Buffer, publish: Publish): Topic {
@@ -148,7 +245,7 @@ export class PublishPath implements ReceiptSink {
   private publishPlain(buffer: Buffer, publish: Publish, topic: Topic, packetStart: number): void {
     const { host, level, publisher } = this.deps
     const publication = host.lent
-    const qos = publish.qos as 0 | 1
+    const { qos, packetId } = publish
     publication.lend(topic, buffer, publish.payloadStart, publish.payloadEnd)
     publication.qos = qos
     publication.retain = publish.retain
@@ -163,10 +260,10 @@ export class PublishPath implements ReceiptSink {
       raw.end = publish.payloadEnd
       raw.packetIdAt = qos === 0 ? -1 : publish.topicEnd - packetStart
       raw.expiryAt = expiryAt < 0 ? -1 : expiryAt - packetStart
-      publication.wires[(level - 4) * 2 + qos] = raw
+      publication.wires[(level - 4) * 3 + qos] = raw
     }
-    const token = qos === 0 ? -1 : this.acks.push(publish.packetId)
-    host.bus.publish(publication, this, token)
+    if (qos === 2 && publisher.persistent) publication.received = { session: publisher.id, packetId }
+    host.bus.publish(publication, this, this.push(publish))
   }
 
   /** Answers where the Message Expiry Interval stands, -1 without. @throws Malformed 0x81, 0x82, 0x94 */
@@ -199,23 +296,23 @@ export class PublishPath implements ReceiptSink {
     const properties = this.properties(buffer, publish)
     const payload = Buffer.from(buffer.subarray(publish.payloadStart, publish.payloadEnd))
     const message = readDoor(payload, properties, { from: host.party(account, name), device: clientId, to })
-    const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
+    const token = this.push(publish)
     if (message instanceof BrokerError) {
       this.settle(token, message)
       return true
     }
     // It may be refused only after other topics have come.
     const { topic } = this
-    host.admission.admit(message, { settle: (place, outcome) => this.settleFor(topic, place, outcome) }, token)
+    host.admission.admit(message, { settle: (place, outcome) => this.settleSaid(topic, place, outcome) }, token)
     return true
   }
 
   private takePresence(buffer: Buffer, publish: Publish): boolean {
     this.deps.host.counters.mqttMessagesReceived++
     this.checkProperties(buffer, publish)
-    const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
+    const token = this.push(publish)
     const refused = this.deps.owner.say(buffer.subarray(publish.payloadStart, publish.payloadEnd))
-    this.settle(token, refused ?? nothingStored)
+    this.settleSaid(this.topic, token, refused ?? nothingStored)
     return true
   }
 
@@ -224,7 +321,7 @@ export class PublishPath implements ReceiptSink {
     this.checkProperties(buffer, publish)
     if (topic.kind === tooLong) this.deps.host.counters.limitTopics++
     const code = topic.kind.kind === 'misspelt' ? 'bad-topic' : 'forbidden'
-    const token = publish.qos === 0 ? -1 : this.acks.push(publish.packetId)
+    const token = this.push(publish)
     this.settle(token, new BrokerError(code, undefined))
     return true
   }
@@ -243,18 +340,22 @@ export class PublishPath implements ReceiptSink {
         topic: topic?.name,
       })
     }
-    if (token >= 0) this.acks.settle(token, error.mqtt, '', this.writeAck)
+    if (token >= 0) this.acks.settle(token, error.mqtt, '', this.writeAnswer)
     this.deps.owner.onSettled()
   }
 
-  private readonly writeAck = (packetId: number, code: number, id: string): void => {
+  private readonly writeAnswer = (type: Answer, packetId: number, code: number, id: string): void => {
     const { output, level } = this.deps
-    if (level === 5 && id !== '') {
-      output.bytes(encodePuback(level, packetId, code, { userProperties: [['cb-id', id]] }))
-      return
-    }
-    const block = output.reserve(MAX_PUBACK_BYTES)
-    const { position } = output
-    output.advance(writePuback(block, position, level, packetId, code) - position)
+    if (type === PUBREC && code >= 0x80) this.open?.delete(packetId)
+    if (level === 5 && id !== '')
+      output.bytes(encodeAck(level, type, packetId, code, { userProperties: [['cb-id', id]] }))
+    else output.ack(level, type, packetId, code)
+  }
+
+  /** [MQTT-4.3.3-11] */
+  private complete(packetId: number, code: number): void {
+    const { output, level } = this.deps
+    this.open?.delete(packetId)
+    output.ack(level, PUBCOMP, packetId, code)
   }
 }

@@ -5,6 +5,7 @@ import type { Origin } from '../send-window.ts'
 import type { Session } from '../session.ts'
 import type { Retained } from '../stores.ts'
 import { looseTopic } from '../topic-table.ts'
+import type { Qos } from '../types.ts'
 
 type Replayed = Readonly<{ filter: string; messages: IterableIterator<Retained>; options: SubscriptionOptions }>
 
@@ -57,7 +58,7 @@ export class Replay {
     publication.expiresAt = expiresAt ?? 0
     const subscriptionIds = subscriptionId > 0 ? [subscriptionId] : []
     // [MQTT-3.3.1-8] it was retained, so the flag is set.
-    const entry = { publication, retain: true, subscriptionIds, origin: nowhere, place: 0 }
-    return this.session.offer(entry, qos === 1 && granted === 1 ? 1 : 0)
+    const out = { qos: Math.min(qos, granted) as Qos, retain: true, subscriptionIds }
+    return this.session.offer({ publication, ...out, origin: nowhere, place: 0, stage: 'sent' })
   }
 }

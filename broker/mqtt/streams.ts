@@ -3,7 +3,8 @@ import { type Envelope, toEnvelope, toTextLine } from '../message.ts'
 import { ownPublication, type Publication } from '../publication.ts'
 import type { SubscriptionOptions, Topic } from '../routes.ts'
 import type { InFlight, Origin } from '../send-window.ts'
-import type { Session, StreamState } from '../session.ts'
+import type { Session } from '../session.ts'
+import type { StreamState } from '../session-parts.ts'
 import type { StoredSubscription } from '../stores.ts'
 import { type FilterKind, streamTopic } from '../topic.ts'
 import { looseTopic } from '../topic-table.ts'
@@ -120,7 +121,7 @@ export class SessionStreams implements StreamState {
       const options = [...this.filters.values()]
         .filter(({ views }) => views.includes(view))
         .map((filter) => filter.options)
-      stream.qos = options.some(({ qos }) => qos === 1) ? 1 : 0
+      stream.qos = options.some(({ qos }) => qos > 0) ? 1 : 0
       stream.subscriptionIds = options.map(({ subscriptionId }) => subscriptionId).filter((id) => id > 0)
     }
   }
@@ -208,7 +209,7 @@ class Stream implements FollowingSession, Origin {
     const publication = this.toPublication(entry)
     if (publication === null) return true
     const qos = entry.message.kind === 'typing' ? 0 : this.qos
-    if (!this.session.offer(this.inFlight(publication, entry.seq), qos)) return false
+    if (!this.session.offer(this.inFlight(publication, entry.seq, qos))) return false
     if (qos === 1 && entry.seq > 0) this.outstanding.set(entry.seq, entry)
     else this.tellPosition(entry.seq)
     return true
@@ -226,15 +227,16 @@ class Stream implements FollowingSession, Origin {
     const payload = Buffer.from(
       JSON.stringify({ v: 1, kind: 'error', ...notice, at: new Date(notice.at).toISOString() }),
     )
-    this.session.offer(this.inFlight(this.publication(payload, {}), 0), this.qos)
+    this.session.offer(this.inFlight(this.publication(payload, {}), 0, this.qos))
   }
 
   lost(): void {
     this.follower = null
   }
 
-  private inFlight(publication: Publication, place: number): InFlight {
-    return { publication, retain: false, subscriptionIds: this.subscriptionIds, origin: this, place }
+  private inFlight(publication: Publication, place: number, qos: 0 | 1): InFlight {
+    const { subscriptionIds } = this
+    return { publication, qos, retain: false, subscriptionIds, origin: this, place, stage: 'sent' }
   }
 
   /** A session that follows its own `msg` is a chat device: what it has taken is delivered (DESIGN §5). */

@@ -86,7 +86,8 @@ type Asking = Readonly<{ packet: Subscribe; subscription: Subscription; fresh: S
 
 function ask(host: Host, { session, rights }: Accepted, { packet, subscription, fresh }: Asking): Asked {
   const { filter, valid, noLocal, retainAsPublished } = subscription
-  const qos = subscription.qos === 0 ? 0 : 1 // [MQTT-3.8.4-8] Maximum QoS is 1
+  const kind = rights.decideFilter(filter)
+  const qos = kind.kind === 'plain' || subscription.qos === 0 ? subscription.qos : 1 // [MQTT-3.8.4-8] a stream's is 1
   const options = { qos, noLocal, retainAsPublished, subscriptionId: packet.subscriptionIdentifier } as const
   const isNew = !session.subscriptions.has(filter) && !session.streams?.has(filter)
   const count = session.subscriptions.size + (session.streams?.count ?? 0) + fresh.size
@@ -99,7 +100,6 @@ function ask(host: Host, { session, rights }: Accepted, { packet, subscription, 
     host.counters.limitSubscriptions++
     return { subscription, options, isNew, kind: { kind: 'refused', reason: quotaExceeded } }
   }
-  const kind = rights.decideFilter(filter)
   if (isNew && kind.kind !== 'refused') fresh.add(filter)
   return { subscription, options, isNew, kind }
 }

@@ -17,12 +17,9 @@ import { encodeProperties, type Properties, readPropertyList } from './codec/pro
 import { splitForwarded } from './codec/publish.ts'
 import { readDoor } from './door.ts'
 
-const qosNotSupported = 0x9b
-
-/** A Will whose QoS was accepted. */
 export function toStoredWill({ topic, payload, qos, retain, properties }: Will): StoredWill {
   const { willDelayInterval: delay = 0, ...forwarded } = properties
-  return { topic, payload, qos: qos === 0 ? 0 : 1, retain, delay, properties: encodeProperties(forwarded) }
+  return { topic, payload, qos, retain, delay, properties: encodeProperties(forwarded) }
 }
 
 export type WillDeps = Readonly<{
@@ -90,7 +87,6 @@ export function createMqttWills(deps: WillDeps): MqttWills {
   return {
     refusal(rights, will) {
       const { principal } = rights.actor
-      if (will.qos === 2) return qosNotSupported // [MQTT-3.2.2-12]
       const topic = topics.named(will.topic)
       if (topic.kind.kind === 'misspelt') return new BrokerError('bad-topic').mqtt
       if (topic.kind.kind === 'door' && principal.account > 0) {

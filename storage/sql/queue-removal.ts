@@ -22,7 +22,12 @@ const REMOVE_SESSIONS: Statement = {
   text: `WITH d AS (DELETE FROM queue_references WHERE session = ANY ($1::bigint[]) RETURNING position)
   ${REMOVE_BODIES}`,
 }
+const REMOVE_RECEIVED: Statement = {
+  name: 'queue-remove-received',
+  text: 'DELETE FROM received_packets WHERE session = ANY ($1::bigint[])',
+}
 
+/** `f` stays: QoS 2 that may be in flight. Messages go out in order, so of what is not released it is the oldest. */
 const TRIM: Statement = {
   name: 'queue-trim',
   text: `WITH
@@ -30,22 +35,34 @@ const TRIM: Statement = {
   cut AS MATERIALIZED (
     SELECT r.position FROM s JOIN queue_references AS r ON r.session = s.id AND r.position > s.head
     ORDER BY r.position DESC OFFSET $2 LIMIT 1),
+  f AS MATERIALIZED (
+    (SELECT r.position FROM s JOIN queue_references AS r ON r.session = s.id AND r.position > s.head
+     WHERE r.qos = 2 AND NOT r.released ORDER BY r.position LIMIT $3)
+    UNION ALL
+    SELECT r.position FROM s JOIN queue_references AS r ON r.session = s.id AND r.position > s.head WHERE r.released),
+  h AS MATERIALIZED (SELECT least(cut.position, (SELECT min(position) - 1 FROM f)) AS head FROM cut),
   d AS (
-    DELETE FROM queue_references AS r USING cut WHERE r.session = $1 AND r.position <= cut.position RETURNING r.position),
+    DELETE FROM queue_references AS r USING cut
+    WHERE r.session = $1 AND r.position <= cut.position AND r.position NOT IN (SELECT position FROM f)
+    RETURNING r.position),
   n AS MATERIALIZED (
     SELECT count(*) AS dropped, coalesce(sum(octet_length(b.payload)), 0)::bigint AS bytes
     FROM d JOIN s ON d.position > s.head JOIN queue_bodies AS b ON b.position = d.position),
   b AS (${REMOVE_BODIES}),
-  u AS (UPDATE sessions AS w SET head = cut.position FROM cut WHERE w.id = $1)
-  SELECT coalesce((SELECT position FROM cut), (SELECT head FROM s), 0) AS head, n.dropped, n.bytes FROM n`,
+  u AS (UPDATE sessions AS w SET head = h.head FROM h WHERE w.id = $1)
+  SELECT coalesce((SELECT head FROM h), (SELECT head FROM s), 0) AS head, n.dropped, n.bytes FROM n`,
 }
 
-/** References without session, and bodies without reference, that an unclean stop has left. */
+/** References and packet ids without session, and bodies without reference, that an unclean stop has left. */
 const SWEEP_REFERENCES: Statement = {
   name: 'queue-sweep-references',
   text: `DELETE FROM queue_references WHERE session IN (
     SELECT session FROM (SELECT DISTINCT session FROM queue_references) AS r
     WHERE NOT EXISTS (SELECT FROM sessions AS s WHERE s.id = r.session))`,
+}
+const SWEEP_RECEIVED: Statement = {
+  name: 'queue-sweep-received',
+  text: 'DELETE FROM received_packets AS t WHERE NOT EXISTS (SELECT FROM sessions AS s WHERE s.id = t.session)',
 }
 const SWEEP_BODIES: Statement = {
   name: 'queue-sweep-bodies',
@@ -64,15 +81,18 @@ export function createQueueRemoval(remover: Connection): QueueRemoval {
     async acknowledge(heads) {
       if (heads.size > 0) await remover.query(ACKNOWLEDGE, [[...heads.keys()], [...heads.values()]])
     },
-    async trim(session, keep) {
-      const [row] = await remover.query<{ head: number; dropped: number; bytes: number }>(TRIM, [session, keep])
+    async trim(session, keep, inFlight) {
+      const values = [session, keep, inFlight]
+      const [row] = await remover.query<{ head: number; dropped: number; bytes: number }>(TRIM, values)
       return { head: row?.head ?? 0, dropped: row?.dropped ?? 0, droppedBytes: row?.bytes ?? 0 }
     },
     async removeSessions(ids) {
       await remover.query(REMOVE_SESSIONS, [ids])
+      await remover.query(REMOVE_RECEIVED, [ids])
     },
     async sweep() {
       await remover.query(SWEEP_REFERENCES, [])
+      await remover.query(SWEEP_RECEIVED, [])
       await remover.query(SWEEP_BODIES, [])
     },
   }

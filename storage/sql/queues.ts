@@ -1,5 +1,5 @@
 // Plain topics: publications that wait for persistent sessions, and retained messages.
-import type { Queued, Queueing, QueueStore, Retained } from '../../broker/stores.ts'
+import type { Handshakes, Queued, Queueing, QueueStore, Retained } from '../../broker/stores.ts'
 import type { Connection, Statement } from '../postgres.ts'
 import type { QueueRemoval } from './queue-removal.ts'
 
@@ -13,9 +13,10 @@ const APPEND: Statement = {
     FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[])
       AS v(position, topic, payload, properties, expires_at)
     ON CONFLICT DO NOTHING)
-  INSERT INTO queue_references (session, position, retain, subscription_ids)
-  SELECT session, position, retain, ids::integer[]
-  FROM unnest($6::bigint[], $7::bigint[], $8::boolean[], $9::text[]) AS v(session, position, retain, ids)
+  INSERT INTO queue_references (session, position, retain, subscription_ids, qos)
+  SELECT session, position, retain, ids::integer[], qos
+  FROM unnest($6::bigint[], $7::bigint[], $8::boolean[], $9::text[], $10::smallint[])
+    AS v(session, position, retain, ids, qos)
   ON CONFLICT DO NOTHING`,
 }
 
@@ -25,11 +26,11 @@ const APPEND_RETAINED: Statement = {
     'WITH',
     `WITH
   x AS (
-    DELETE FROM retained AS t USING unnest($10::text[]) AS v(topic) WHERE text_key(t.topic) = text_key(v.topic)),
+    DELETE FROM retained AS t USING unnest($11::text[]) AS v(topic) WHERE text_key(t.topic) = text_key(v.topic)),
   y AS (
     INSERT INTO retained (topic, payload, properties, qos, expires_at)
     SELECT topic, payload, properties, qos, to_timestamp(expires_at / 1000.0)
-    FROM unnest($11::text[], $12::bytea[], $13::bytea[], $14::smallint[], $15::bigint[])
+    FROM unnest($12::text[], $13::bytea[], $14::bytea[], $15::smallint[], $16::bigint[])
       AS v(topic, payload, properties, qos, expires_at)
     ORDER BY topic
     ON CONFLICT (text_key(topic)) DO UPDATE SET (payload, properties, qos, expires_at) =
@@ -37,10 +38,29 @@ const APPEND_RETAINED: Statement = {
   ),
 }
 
+/** No row is in two of the three. */
+const APPEND_HANDSHAKES: Statement = {
+  name: 'queue-append-handshakes',
+  text: APPEND_RETAINED.text.replace(
+    'WITH',
+    `WITH
+  received AS (
+    INSERT INTO received_packets (session, packet_id)
+    SELECT session, packet_id FROM unnest($17::bigint[], $18::integer[]) AS v(session, packet_id)
+    ON CONFLICT DO NOTHING),
+  forgotten AS (
+    DELETE FROM received_packets AS t USING unnest($19::bigint[], $20::integer[]) AS v(session, packet_id)
+    WHERE t.session = v.session AND t.packet_id = v.packet_id),
+  released AS (
+    UPDATE queue_references AS t SET released = true FROM unnest($21::bigint[], $22::bigint[]) AS v(session, position)
+    WHERE t.session = v.session AND t.position = v.position),`,
+  ),
+}
+
 const READ: Statement = {
   name: 'queue-read',
   text: `SELECT r.position, b.topic, b.payload, b.properties,
-    floor(extract(epoch FROM b.expires_at) * 1000)::bigint AS "expiresAt", r.retain,
+    floor(extract(epoch FROM b.expires_at) * 1000)::bigint AS "expiresAt", r.qos, r.released, r.retain,
     r.subscription_ids AS "subscriptionIds"
   FROM queue_references AS r JOIN queue_bodies AS b ON b.position = r.position
   WHERE r.session = $1 AND r.position > $2 ORDER BY r.position LIMIT $3`,
@@ -61,11 +81,13 @@ const RETAINED: Statement = {
 /** `writer` is pipelined: the next batch may be sent before the last one is committed. */
 export function createQueueStore(db: Connection, writer: Connection, removal: QueueRemoval): QueueStore {
   return {
-    async append(queue, retained) {
-      if (queue.length === 0 && retained.length === 0) return
+    async append(queue, retained, handshakes = null) {
       const values = queueColumns(queue)
-      if (retained.length === 0) await writer.query(APPEND, values)
-      else await writer.query(APPEND_RETAINED, [...values, ...retainedColumns(retained)])
+      if (handshakes !== null) {
+        const columns = [...values, ...retainedColumns(retained), ...handshakeColumns(handshakes)]
+        await writer.query(APPEND_HANDSHAKES, columns)
+      } else if (retained.length > 0) await writer.query(APPEND_RETAINED, [...values, ...retainedColumns(retained)])
+      else if (queue.length > 0) await writer.query(APPEND, values)
     },
     async read(session, after, limit) {
       return db.query<Queued>(READ, [session, after, limit])
@@ -94,6 +116,18 @@ function queueColumns(queue: readonly Queueing[]): readonly unknown[][] {
     references.map((reference) => reference.position),
     references.map((reference) => reference.retain),
     references.map((reference) => `{${reference.subscriptionIds.join(',')}}`),
+    references.map((reference) => reference.qos),
+  ]
+}
+
+function handshakeColumns({ received, forgotten, released }: Handshakes): readonly unknown[][] {
+  return [
+    received.map((packet) => packet.session),
+    received.map((packet) => packet.packetId),
+    forgotten.map((packet) => packet.session),
+    forgotten.map((packet) => packet.packetId),
+    released.map((reference) => reference.session),
+    released.map((reference) => reference.position),
   ]
 }
 

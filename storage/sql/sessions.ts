@@ -7,6 +7,7 @@ import type {
   StoredSession,
   StoredSubscription,
 } from '../../broker/stores.ts'
+import type { Qos } from '../../broker/types.ts'
 import type { Database, Statement } from '../postgres.ts'
 import type { QueueRemoval } from './queue-removal.ts'
 import { ALL_WILLS, OPEN, REMOVE_WILLS, toWill, type WillRow, willColumns } from './wills.ts'
@@ -29,6 +30,11 @@ const ALL: Statement = {
 const ALL_SUBSCRIPTIONS: Statement = {
   name: 'sessions-all-subscriptions',
   text: `SELECT session, filter, qos, no_local, retain_as_published, subscription_id, position FROM subscriptions`,
+}
+
+const ALL_RECEIVED: Statement = {
+  name: 'sessions-all-received',
+  text: 'SELECT session, array_agg(packet_id) AS packet_ids FROM received_packets GROUP BY session',
 }
 
 const FORGET: Statement = {
@@ -86,7 +92,8 @@ const SAVE: Statement = {
   UPDATE sessions AS w SET head = greatest(w.head, v.head), sent = greatest(w.sent, v.sent),
     stream_sent = greatest(w.stream_sent, v.stream_sent), event_position = v.event_position, cursor = v.cursor, in_flight = v.in_flight::bigint[],
     expiry_interval = v.expiry_interval, disconnected_at = to_timestamp(v.disconnected_at / 1000.0)
-  FROM s JOIN v ON v.id = s.id WHERE w.id = s.id`,
+  FROM s JOIN v ON v.id = s.id WHERE w.id = s.id
+  RETURNING w.id`,
 }
 
 type SessionRow = Omit<
@@ -101,6 +108,7 @@ type SessionRow = Omit<
   | 'streamSent'
   | 'eventPosition'
   | 'subscriptions'
+  | 'received'
 > &
   Readonly<{
     in_flight: readonly string[]
@@ -116,12 +124,14 @@ type SessionRow = Omit<
 type SubscriptionRow = Readonly<{
   session: number
   filter: string
-  qos: 0 | 1
+  qos: Qos
   no_local: boolean
   retain_as_published: boolean
   subscription_id: number
   position: number | null
 }>
+
+type ReceivedRow = Readonly<{ session: number; packet_ids: readonly number[] }>
 
 export function createSessionStore(db: Database, removal: QueueRemoval): SessionStore {
   async function fenced(statement: Statement, values: readonly unknown[]): Promise<boolean> {
@@ -140,15 +150,20 @@ export function createSessionStore(db: Database, removal: QueueRemoval): Session
   return {
     async all() {
       await removal.sweep()
-      const [sessions, subscriptions, wills] = await Promise.all([
+      const [sessions, subscriptions, wills, received] = await Promise.all([
         db.query<SessionRow>(ALL, []),
         db.query<SubscriptionRow>(ALL_SUBSCRIPTIONS, []),
         db.query<WillRow>(ALL_WILLS, []),
+        db.query<ReceivedRow>(ALL_RECEIVED, []),
       ])
       const bySession = new Map<number, SubscriptionRow[]>(sessions.map((row) => [row.id, []]))
       for (const row of subscriptions) bySession.get(row.session)?.push(row)
       const willOf = new Map(wills.map((row) => [row.session, toWill(row)]))
-      return sessions.map((row) => toSession(row, bySession.get(row.id) ?? [], willOf.get(row.id) ?? null))
+      const receivedBy = new Map(received.map((row) => [row.session, row.packet_ids]))
+      return sessions.map((row) => ({
+        ...toSession(row, bySession.get(row.id) ?? [], willOf.get(row.id) ?? null),
+        received: receivedBy.get(row.id) ?? [],
+      }))
     },
     async open(opening) {
       const { account, clientId, expiryInterval, will } = opening
@@ -164,7 +179,8 @@ export function createSessionStore(db: Database, removal: QueueRemoval): Session
     subscribe: (id, epoch, subscriptions) => fenced(SUBSCRIBE, [id, epoch, ...subscriptionColumns(subscriptions)]),
     unsubscribe: (id, epoch, filters) => fenced(UNSUBSCRIBE, [id, epoch, filters]),
     async save(states) {
-      if (states.length > 0) await db.query(SAVE, stateColumns(states))
+      if (states.length === 0) return []
+      return (await db.query<{ id: number }>(SAVE, stateColumns(states))).map(({ id }) => id)
     },
     async removeWills(owners) {
       if (owners.length > 0)
@@ -223,7 +239,7 @@ function toSession(
   row: SessionRow,
   subscriptions: readonly SubscriptionRow[],
   will: StoredSession['will'],
-): StoredSession {
+): Omit<StoredSession, 'received'> {
   return {
     id: row.id,
     epoch: row.epoch,

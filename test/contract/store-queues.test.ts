@@ -4,6 +4,7 @@ import type { Queueing, Retained } from '../../broker/stores.ts'
 import { type StoreUnderTest, storeKinds } from '../helpers/store.ts'
 
 const EMPTY = Buffer.alloc(0)
+const noHandshakes = { received: [], forgotten: [], released: [] }
 
 describe.each(storeKinds)('queues on $name', ({ create }) => {
   let db: StoreUnderTest
@@ -27,7 +28,7 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
 
   function publication(sessions: readonly number[], fields: Partial<Queueing> = {}): Queueing {
     position += 1
-    const references = sessions.map((id) => ({ session: id, retain: false, subscriptionIds: [] }))
+    const references = sessions.map((id) => ({ session: id, qos: 1 as const, retain: false, subscriptionIds: [] }))
     const common = { topic: 'a/b', payload: Buffer.from('hello'), properties: EMPTY, expiresAt: null }
     return { position, ...common, references, ...fields }
   }
@@ -44,6 +45,11 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
     return (await db.store.queues.read(id, after, 1_000)).map((queued) => queued.position)
   }
 
+  async function receivedBy(id: number): Promise<readonly number[] | undefined> {
+    const found = (await db.store.sessions.all()).find((one) => one.id === id)
+    return found?.received.toSorted((one, other) => one - other)
+  }
+
   it('gives each session its publications by position, as they were', async () => {
     const [a, b] = [await session(), await session()]
     const first = publication([a, b], {
@@ -52,15 +58,19 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
       properties: Buffer.from([38, 0]),
       expiresAt: 1_790_000_000_123,
       references: [
-        { session: a, retain: true, subscriptionIds: [1, 268_435_455] },
-        { session: b, retain: false, subscriptionIds: [] },
+        { session: a, qos: 1, retain: true, subscriptionIds: [1, 268_435_455] },
+        { session: b, qos: 2, retain: false, subscriptionIds: [] },
       ],
     })
     const second = publication([a])
     await db.store.queues.append([first, second], [])
     const { references, ...body } = first
-    expect(await db.store.queues.read(a, 0, 1)).toEqual([{ ...body, retain: true, subscriptionIds: [1, 268_435_455] }])
-    expect(await db.store.queues.read(b, 0, 10)).toEqual([{ ...body, retain: false, subscriptionIds: [] }])
+    expect(await db.store.queues.read(a, 0, 1)).toEqual([
+      { ...body, qos: 1, released: false, retain: true, subscriptionIds: [1, 268_435_455] },
+    ])
+    expect(await db.store.queues.read(b, 0, 10)).toEqual([
+      { ...body, qos: 2, released: false, retain: false, subscriptionIds: [] },
+    ])
     expect(await positions(a, first.position)).toEqual([second.position])
     expect(references).toHaveLength(2)
   })
@@ -98,13 +108,39 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
     const batch = [publication([a]), publication([a, b]), publication([a]), publication([a])]
     const [, p2 = 0, p3 = 0, p4 = 0] = batch.map((body) => body.position)
     await db.store.queues.append(batch, [])
-    expect(await db.store.queues.trim(a, 4)).toEqual({ head: 0, dropped: 0, droppedBytes: 0 })
-    expect(await db.store.queues.trim(a, 2)).toEqual({ head: p2, dropped: 2, droppedBytes: 10 })
+    expect(await db.store.queues.trim(a, 4, 64)).toEqual({ head: 0, dropped: 0, droppedBytes: 0 })
+    expect(await db.store.queues.trim(a, 2, 64)).toEqual({ head: p2, dropped: 2, droppedBytes: 10 })
     expect(await positions(a)).toEqual([p3, p4])
     expect(await bodies(batch)).toEqual([p2, p3, p4])
-    expect(await db.store.queues.trim(a, 2)).toEqual({ head: p2, dropped: 0, droppedBytes: 0 })
-    expect(await db.store.queues.trim(a, 0)).toEqual({ head: p4, dropped: 2, droppedBytes: 10 })
+    expect(await db.store.queues.trim(a, 2, 64)).toEqual({ head: p2, dropped: 0, droppedBytes: 0 })
+    expect(await db.store.queues.trim(a, 0, 64)).toEqual({ head: p4, dropped: 2, droppedBytes: 10 })
     expect(await bodies(batch)).toEqual([p2])
+  })
+
+  it('trims around QoS 2 that may be in flight: what is released, and the oldest that is not', async () => {
+    const a = await session()
+    const two = [{ session: a, qos: 2 as const, retain: false, subscriptionIds: [] }]
+    const batch = [publication([a]), ...Array.from({ length: 6 }, () => publication([], { references: two }))]
+    const at = batch.map((body) => body.position)
+    await db.store.queues.append(batch, [])
+    await db.store.queues.append([], [], { ...noHandshakes, released: [{ session: a, position: at[2] ?? 0 }] })
+    expect(await db.store.queues.trim(a, 1, 2)).toEqual({ head: at[0], dropped: 3, droppedBytes: 15 })
+    expect(await positions(a)).toEqual([1, 2, 3, 6].map((i) => at[i]))
+  })
+
+  it('keeps the steps of QoS 2 in one transaction with the messages, and may be told them again', async () => {
+    const [a, b] = [await session(), await session()]
+    const body = publication([a])
+    const received = [1, 2, 65_535].map((packetId) => ({ session: b, packetId }))
+    for (let i = 0; i < 2; i++) await db.store.queues.append([body], [], { ...noHandshakes, received })
+    const later = { received: [{ session: b, packetId: 3 }], forgotten: received.slice(1) }
+    const released = [{ session: a, position: body.position }]
+    for (let i = 0; i < 2; i++) await db.store.queues.append([], [], { ...later, released })
+    expect(await db.store.queues.read(a, 0, 10)).toMatchObject([{ position: body.position, released: true }])
+    expect(await receivedBy(b)).toEqual([1, 3])
+    expect(await receivedBy(a)).toEqual([])
+    await db.store.sessions.remove([b])
+    expect(await db.sql('SELECT FROM received_packets WHERE session = $1', [b])).toEqual([])
   })
 
   it('leaves no body behind when two sessions let go of it at the same time', async () => {

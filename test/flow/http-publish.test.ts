@@ -112,7 +112,7 @@ describe('POST /v1/publish', () => {
     [{}],
     [{ payload: 'a', payloadBase64: 'YQ==' }],
     [{ payloadBase64: '*' }],
-    [{ payload: 'x', qos: 2 }],
+    [{ payload: 'x', qos: 3 }],
     [{ payload: 'x', responseTopic: 'a/#' }],
     [{ payload: 'x', expirySeconds: -1 }],
   ])('%j is a problem', async (fields) => {

@@ -42,17 +42,6 @@ describe.each([4, 5] as const)('MQTT at level %i', (level) => {
     },
   )
 
-  it('refuses QoS 2, which CONNACK does not offer [MQTT-3.2.2-11]', async () => {
-    const publisher = await login({ level })
-    publisher.send(publishPacket(level, { topic: newTopic(), payload: 'x', qos: 2 }))
-    expect(await publisher.ended()).toBe(level === 5 ? 0x9b : null)
-  })
-
-  it('grants QoS 1 to who asks for QoS 2 [MQTT-3.8.4-8]', async () => {
-    const subscriber = await login({ level })
-    expect(await subscriber.subscribe([{ filter: newTopic(), qos: 2 }])).toEqual([1])
-  })
-
   it('does not pass DUP and RETAIN of the publisher on [MQTT-3.3.1-3], [MQTT-3.3.1-12]', async () => {
     const topic = newTopic()
     const [publisher, subscriber] = [await login({ level }), await login({ level })]

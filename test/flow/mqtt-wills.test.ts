@@ -78,10 +78,13 @@ describe.each([4, 5] as const)('a Will at level %i', (level) => {
     expect(await client.ended()).toBeNull()
   })
 
-  it('with QoS 2 is refused, as CONNACK offers 1 [MQTT-3.2.2-12]', async () => {
-    const client = new RawMqtt(broker.mqttPort, level)
-    const connack = await client.connect({ will: { topic: 'x', payload: 'x', qos: 2 }, ...as(account) })
-    expect(connack.reason).toBe(level === 5 ? 0x9b : 5)
+  it('goes out with QoS 2 when it was given so [MQTT-3.1.2-11]', async () => {
+    const watcher = await loginRaw(broker.mqttPort, { level, ...as(account) })
+    const topic = `will/two/${level}`
+    expect(await watcher.subscribe([{ filter: topic, qos: 2 }])).toEqual([2])
+    const client = await mortal({ topic, payload: 'gone', qos: 2 })
+    await client.break()
+    expect(await watcher.expect('publish')).toMatchObject({ payload: 'gone', qos: 2, dup: false })
   })
 
   it('on a door is a chat message from the account (DESIGN §2)', async () => {

@@ -14,6 +14,7 @@ import { Writer } from '../../broker/mqtt/codec/writer.ts'
 import { runs } from '../helpers/hostile-fuzz.ts'
 import { validConnects } from '../vectors/mqtt-connect.ts'
 import { decodePacket } from '../vectors/mqtt-decode.ts'
+import { validHandshakes } from '../vectors/mqtt-handshakes.ts'
 import { bytes } from '../vectors/mqtt-notation.ts'
 import { validDisconnects, validOthers } from '../vectors/mqtt-others.ts'
 import { validPubacks, validPublishes } from '../vectors/mqtt-publish.ts'
@@ -56,6 +57,7 @@ const samples = [
   validConnects,
   validPublishes,
   validPubacks,
+  validHandshakes,
   validSubscribes,
   validUnsubscribes,
   validDisconnects,
@@ -96,7 +98,7 @@ describe('The codec meets hostile bytes: it throws Malformed or nothing, and nev
   })
 
   it('random bodies behind a fixed header that is right', () => {
-    const headers = [0x10, 0x30, 0x32, 0x3d, 0x40, 0x82, 0xa2, 0xc0, 0xe0]
+    const headers = [0x10, 0x30, 0x32, 0x3d, 0x40, 0x50, 0x62, 0x70, 0x82, 0xa2, 0xc0, 0xe0]
     const packet = fc.tuple(fc.constantFrom(...headers), fc.uint8Array({ maxLength: 120 }))
     fc.assert(
       fc.property(level, packet, (l, [first, body]) => {

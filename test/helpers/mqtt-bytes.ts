@@ -1,4 +1,5 @@
 // The packets that an MQTT client sends, as bytes.
+import { encodeAck } from '../../broker/mqtt/codec/ack.ts'
 import { type Level, packetType } from '../../broker/mqtt/codec/packet-type.ts'
 import { encodeProperties, type Properties, writeProperties } from '../../broker/mqtt/codec/properties.ts'
 import { encodePublish } from '../../broker/mqtt/codec/publish.ts'
@@ -97,7 +98,20 @@ export function unsubscribePacket(level: Level, packetId: number, filters: reado
 }
 
 export function pubackPacket(packetId: number): Buffer {
-  return new Writer().u16(packetId).toPacket(packetType.PUBACK << 4)
+  return encodeAck(4, packetType.PUBACK, packetId, 0)
+}
+
+/** `reason`: MQTT 5 only. */
+export function pubrecPacket(packetId: number, reason = 0): Buffer {
+  return encodeAck(5, packetType.PUBREC, packetId, reason)
+}
+
+export function pubrelPacket(packetId: number): Buffer {
+  return encodeAck(4, packetType.PUBREL, packetId, 0)
+}
+
+export function pubcompPacket(packetId: number): Buffer {
+  return encodeAck(4, packetType.PUBCOMP, packetId, 0)
 }
 
 export function disconnectPacket(reasonCode: number, properties?: Properties): Buffer {

@@ -12,7 +12,10 @@ import {
   type PublishFields,
   pingPacket,
   pubackPacket,
+  pubcompPacket,
   publishPacket,
+  pubrecPacket,
+  pubrelPacket,
   subscribePacket,
   unsubscribePacket,
 } from './mqtt-bytes.ts'
@@ -30,18 +33,22 @@ export type ServerPublish = Readonly<{
 }>
 
 type Reply = Readonly<{ packetId: number; properties: Properties }>
+type Acknowledgement<Kind> = Reply & Readonly<{ kind: Kind; reason: number }>
 
 export type ServerPacket =
   | Readonly<{ kind: 'connack'; sessionPresent: boolean; reason: number; properties: Properties }>
   | ServerPublish
-  | (Reply & Readonly<{ kind: 'puback'; reason: number }>)
+  | Acknowledgement<'puback'>
+  | Acknowledgement<'pubrec'>
+  | Acknowledgement<'pubrel'>
+  | Acknowledgement<'pubcomp'>
   | (Reply & Readonly<{ kind: 'suback'; reasons: readonly number[] }>)
   | (Reply & Readonly<{ kind: 'unsuback'; reasons: readonly number[] }>)
   | Readonly<{ kind: 'pingresp' }>
   | Readonly<{ kind: 'disconnect'; reason: number }>
   | Readonly<{ kind: 'closed' }>
 
-type PacketOf<Kind> = Extract<ServerPacket, { kind: Kind }>
+type PacketOf<Kind extends ServerPacket['kind']> = Kind extends unknown ? Extract<ServerPacket, { kind: Kind }> : never
 
 const patienceMs = 10_000
 
@@ -49,7 +56,7 @@ const patienceMs = 10_000
 export class RawMqtt {
   readonly level: Level
   readonly socket: Socket
-  /** Answers QoS 1 at once. */
+  /** Answers QoS 1 and 2 at once; PUBREL is not shown then. */
   autoAck = false
   private rest: Buffer = Buffer.alloc(0)
   private readonly arrived: ServerPacket[] = []
@@ -126,11 +133,21 @@ export class RawMqtt {
     return (await this.expect('unsuback')).reasons
   }
 
-  /** QoS 1 waits for its PUBACK. */
-  async publish(fields: PublishFields): Promise<PacketOf<'puback'> | null> {
-    const packetId = this.packetId()
+  /** QoS 1 waits for its PUBACK; QoS 2 goes all the way and answers the PUBREC. */
+  async publish(fields: PublishFields): Promise<PacketOf<'puback' | 'pubrec'> | null> {
+    const packetId = fields.packetId ?? this.packetId()
     this.send(publishPacket(this.level, { packetId, ...fields }))
-    return fields.qos === 1 ? this.expect('puback') : null
+    if (fields.qos === 1) return this.expect('puback')
+    if (fields.qos !== 2) return null
+    const pubrec = await this.expect('pubrec')
+    if (pubrec.reason < 0x80) await this.release(packetId)
+    return pubrec
+  }
+
+  /** PUBREL, and waits for its PUBCOMP; answers the reason. */
+  async release(packetId: number): Promise<number> {
+    this.send(pubrelPacket(packetId))
+    return (await this.expect('pubcomp')).reason
   }
 
   ack(packet: Pick<ServerPublish, 'packetId'>): void {
@@ -161,11 +178,19 @@ export class RawMqtt {
       const next = readFrame(buffer, offset, buffer.length, Number.POSITIVE_INFINITY)
       if (next === INCOMPLETE) break
       const packet = decode(buffer, this.level)
-      if (this.autoAck && packet.kind === 'publish' && packet.qos === 1) this.ack(packet)
-      this.take(packet)
       offset = next
+      if (this.autoAck && this.answer(packet)) continue
+      this.take(packet)
     }
     this.rest = buffer.subarray(offset)
+  }
+
+  /** True: nobody else need see the packet. */
+  private answer(packet: ServerPacket): boolean {
+    if (packet.kind === 'pubrel') this.send(pubcompPacket(packet.packetId))
+    else if (packet.kind === 'publish' && packet.qos === 1) this.ack(packet)
+    else if (packet.kind === 'publish' && packet.qos === 2) this.send(pubrecPacket(packet.packetId))
+    return packet.kind === 'pubrel'
   }
 
   private take(packet: ServerPacket): void {
@@ -184,6 +209,13 @@ export async function loginRaw(port: number, fields: ConnectFields): Promise<Raw
   return client
 }
 
+const ackKinds = {
+  [packetType.PUBACK]: 'puback',
+  [packetType.PUBREC]: 'pubrec',
+  [packetType.PUBREL]: 'pubrel',
+  [packetType.PUBCOMP]: 'pubcomp',
+} as const
+
 /** The packet in `frame`. */
 function decode(buffer: Buffer, level: Level): ServerPacket {
   const { type, bodyStart, bodyEnd } = frame
@@ -200,8 +232,11 @@ function decode(buffer: Buffer, level: Level): ServerPacket {
     case packetType.PUBLISH:
       return decodePublish(buffer, level)
     case packetType.PUBACK:
+    case packetType.PUBREC:
+    case packetType.PUBREL:
+    case packetType.PUBCOMP:
       return {
-        kind: 'puback',
+        kind: ackKinds[type],
         packetId: reader.u16(),
         reason: reader.left > 0 ? reader.u8() : 0,
         properties: properties(),

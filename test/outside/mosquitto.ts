@@ -11,8 +11,8 @@ function reach(server: Server, account: string): readonly string[] {
 }
 
 /** Resolves when it is acknowledged. */
-export async function publish(server: Server, account: string, topic: string, text: string): Promise<void> {
-  await run('mosquitto_pub', [...reach(server, account), '-q', '1', '-t', topic, '-m', text])
+export async function publish(server: Server, account: string, topic: string, text: string, qos = 1): Promise<void> {
+  await run('mosquitto_pub', [...reach(server, account), '-q', String(qos), '-t', topic, '-m', text])
 }
 
 export type Shown = Readonly<{ topic: string; text: string }>
@@ -21,11 +21,13 @@ export type Subscriber = Readonly<{
   shown: readonly Shown[]
   /** The first message, shown already or not, that fits. */
   until: (fits: (shown: Shown) => boolean) => Promise<Shown>
+  /** Resolves when it has ended, as with `-C` it does by itself. */
+  exited: Promise<void>
   /** As Ctrl-C does. */
   stop: () => Promise<void>
 }>
 
-/** `mosquitto_sub -q 1`; resolves when its subscriptions are acknowledged. */
+/** `mosquitto_sub -q 1`, or what `options` say; resolves when its subscriptions are acknowledged. */
 export async function subscribe(
   server: Server,
   account: string,
@@ -56,6 +58,7 @@ export async function subscribe(
   })
   return {
     shown,
+    exited,
     until(fits) {
       const found = shown.find(fits)
       if (found) return Promise.resolve(found)

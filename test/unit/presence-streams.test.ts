@@ -5,7 +5,8 @@ import { defaultLimits } from '../../broker/limits.ts'
 import { createLogger } from '../../broker/log.ts'
 import { createMetrics } from '../../broker/metrics.ts'
 import { createPresenceStreams } from '../../broker/mqtt/presence-streams.ts'
-import { Session, type Transport } from '../../broker/session.ts'
+import { Session } from '../../broker/session.ts'
+import type { Transport } from '../../broker/transport.ts'
 import type { Party } from '../../broker/types.ts'
 
 const partyOf = (id: number): Party => ({ id, name: `n${id}`, address: `n${id}@x` })
@@ -15,7 +16,12 @@ function someSession() {
   const room = { isThere: true }
   const sent: string[] = []
   const session = new Session(
-    { limits: defaultLimits, counters: createMetrics().counters, readOn: () => undefined },
+    {
+      limits: defaultLimits,
+      counters: createMetrics().counters,
+      queue: { release: () => undefined },
+      readOn: () => undefined,
+    },
     { account: 1, accountName: 'n1', clientId: 'c', id: 0, epoch: 0, expiryInterval: 0 },
   )
   const transport: Transport = {
@@ -23,6 +29,7 @@ function someSession() {
     send: ({ payload }) => void sent.push(payload.toString()),
     encode: () => ({ bytes: Buffer.alloc(0), start: 0, end: 0, packetIdAt: -1, expiryAt: -1 }),
     sendEncoded: () => undefined,
+    release: () => undefined,
     close: () => undefined,
   }
   session.attach(transport, 10)

@@ -7,10 +7,12 @@ import { looseTopic } from '../../broker/topic-table.ts'
 
 const entry = (place: number): InFlight => ({
   publication: ownPublication(looseTopic('t'), Buffer.alloc(0), 1),
+  qos: 1,
   retain: false,
   subscriptionIds: [],
   origin: { repeatsUpTo: 0, acknowledged: () => undefined },
   place,
+  stage: 'sent',
 })
 const drain = (window: SendWindow) => {
   const taken: number[] = []
@@ -50,7 +52,7 @@ it.each([0, 6, 65_535])('id %i was never given: nothing is released', (id) => {
 it('keeps the packet ids of an earlier run beside its own, which begin behind its base', () => {
   const window = new SendWindow(3, 300)
   const former = entry(1)
-  window.takeFormer(former, 7)
+  window.takeApart(former, 7)
   const own = entry(2)
   const ids = [window.take(own), window.take(forgettable)]
   expect(ids).toEqual([301, 302])

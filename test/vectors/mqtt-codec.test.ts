@@ -3,6 +3,7 @@ import { frame, INCOMPLETE, readFrame } from '../../broker/mqtt/codec/frame.ts'
 import { Malformed } from '../../broker/mqtt/codec/malformed.ts'
 import { invalidConnects, validConnects } from './mqtt-connect.ts'
 import { decodePacket, type Invalid, MAX_PACKET_BYTES, type Valid } from './mqtt-decode.ts'
+import { invalidHandshakes, validHandshakes } from './mqtt-handshakes.ts'
 import { bytes } from './mqtt-notation.ts'
 import { invalidOthers, validDisconnects, validOthers } from './mqtt-others.ts'
 import { invalidPubacks, invalidPublishes, validPubacks, validPublishes } from './mqtt-publish.ts'
@@ -25,6 +26,7 @@ const suites: readonly Suite[] = [
   ['CONNECT', connect, validConnects, invalidConnects],
   ['PUBLISH', publish, validPublishes, invalidPublishes],
   ['PUBACK', { reasonCode: 0 }, validPubacks, invalidPubacks],
+  ['PUBREC, PUBREL, PUBCOMP', { reasonCode: 0 }, validHandshakes, invalidHandshakes],
   ['SUBSCRIBE', { subscriptionIdentifier: 0, properties: {} }, validSubscribes, invalidSubscribes],
   ['UNSUBSCRIBE', { properties: {} }, validUnsubscribes, invalidUnsubscribes],
   ['DISCONNECT', { reasonCode: 0, properties: {} }, validDisconnects, []],

@@ -139,8 +139,4 @@ export const invalidPubacks: readonly Invalid[] = [
   { name: 'the reason string twice (§3.4.2.2.2)', packet: `40 ~ 00 01 00 { 1f 'a' 1f 'b' }`, reason: 0x82 },
   { name: 'a property of PUBLISH (§2.2.2.2)', packet: '40 ~ 00 01 00 { 01 01 }', reason: 0x81 },
   { name: 'reserved flags [MQTT-2.1.3-1]', packet: '41 02 00 01', reason: 0x81 },
-  { name: 'PUBREC, QoS 2 was not granted', packet: '50 02 00 01', reason: 0x82 },
-  { name: 'PUBREL, QoS 2 was not granted', packet: '62 02 00 01', reason: 0x82 },
-  { name: 'PUBREL with the wrong flags [MQTT-3.6.1-1]', packet: '60 02 00 01', reason: 0x81 },
-  { name: 'PUBCOMP, QoS 2 was not granted', level: 4, packet: '70 02 00 01', reason: 0x82 },
 ]

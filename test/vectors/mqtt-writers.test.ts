@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { encodePuback, MAX_PUBACK_BYTES, writePuback } from '../../broker/mqtt/codec/ack.ts'
+import { encodeAck, MAX_ACK_BYTES, writeAck } from '../../broker/mqtt/codec/ack.ts'
 import { writeConnack } from '../../broker/mqtt/codec/connack.ts'
 import { writeDisconnect } from '../../broker/mqtt/codec/disconnect.ts'
+import { packetType } from '../../broker/mqtt/codec/packet-type.ts'
 import { PINGRESP } from '../../broker/mqtt/codec/ping.ts'
 import { writeSuback } from '../../broker/mqtt/codec/subscribe.ts'
 import { writeUnsuback } from '../../broker/mqtt/codec/unsubscribe.ts'
 import { varintLength, Writer, writeString, writeVarint } from '../../broker/mqtt/codec/writer.ts'
 import { bytes } from './mqtt-notation.ts'
 
+const { PUBACK, PUBREC, PUBREL, PUBCOMP } = packetType
 const refused = (reasonCode: number) => writeConnack(4, { sessionPresent: false, reasonCode })
 
 const packets: readonly (readonly [name: string, written: Buffer, expected: string])[] = [
@@ -54,14 +56,24 @@ const packets: readonly (readonly [name: string, written: Buffer, expected: stri
     }),
     `20 ~ 00 00 { 12 'x' 21 00 40 22 00 0a 24 01 27 00 01 00 00 2a 00 }`,
   ],
-  ['3.1.1, PUBACK', encodePuback(4, 1, 0x87), '40 02 00 01'],
-  ['5, PUBACK (§3.4.2.1)', encodePuback(5, 1, 0), '40 02 00 01'],
-  ['5, PUBACK refused (§3.4.2.2.1)', encodePuback(5, 1, 0x87), '40 03 00 01 87'],
+  ['3.1.1, PUBACK', encodeAck(4, PUBACK, 1, 0x87), '40 02 00 01'],
+  ['5, PUBACK (§3.4.2.1)', encodeAck(5, PUBACK, 1, 0), '40 02 00 01'],
+  ['5, PUBACK refused (§3.4.2.2.1)', encodeAck(5, PUBACK, 1, 0x87), '40 03 00 01 87'],
   [
     '5, PUBACK with properties',
-    encodePuback(5, 0xffff, 0, { userProperties: [['cb-id', '1']] }),
+    encodeAck(5, PUBACK, 0xffff, 0, { userProperties: [['cb-id', '1']] }),
     `40 ~ ff ff 00 { 26 'cb-id' '1' }`,
   ],
+  ['3.1.1, PUBREC', encodeAck(4, PUBREC, 1, 0x87), '50 02 00 01'],
+  [
+    '5, PUBREC refused, with properties (§3.5.2.1)',
+    encodeAck(5, PUBREC, 1, 0x97, { reasonString: 'full' }),
+    `50 ~ 00 01 97 { 1f 'full' }`,
+  ],
+  ['3.1.1, PUBREL has a flag [MQTT-3.6.1-1]', encodeAck(4, PUBREL, 0x1234, 0x92), '62 02 12 34'],
+  ['5, PUBREL of what is not known (§3.6.2.1)', encodeAck(5, PUBREL, 0x1234, 0x92), '62 03 12 34 92'],
+  ['3.1.1, PUBCOMP', encodeAck(4, PUBCOMP, 1, 0x92), '70 02 00 01'],
+  ['5, PUBCOMP of what is not known (§3.7.2.1)', encodeAck(5, PUBCOMP, 1, 0x92), '70 03 00 01 92'],
   [
     '3.1.1, SUBACK knows one failure (3.1.1 §3.9.3)',
     writeSuback(4, 1, [0, 1, 0x80, 0x87, 0x8f]),
@@ -82,15 +94,19 @@ describe('The server writes', () => {
   })
 })
 
-describe('writePuback', () => {
+describe('writeAck', () => {
   it.each([
-    [4, 0, '40 02 12 34'],
-    [4, 0x87, '40 02 12 34'],
-    [5, 0, '40 02 12 34'],
-    [5, 0x87, '40 03 12 34 87'],
-  ] as const)('writes in place and nothing else: level %s, reason %s', (level, reasonCode, expected) => {
-    const target = Buffer.alloc(3 + MAX_PUBACK_BYTES + 3, 0xee)
-    const end = writePuback(target, 3, level, 0x1234, reasonCode)
+    [4, PUBACK, 0, '40 02 12 34'],
+    [4, PUBACK, 0x87, '40 02 12 34'],
+    [5, PUBACK, 0, '40 02 12 34'],
+    [5, PUBACK, 0x87, '40 03 12 34 87'],
+    [5, PUBREC, 0x87, '50 03 12 34 87'],
+    [4, PUBREL, 0, '62 02 12 34'],
+    [5, PUBREL, 0x92, '62 03 12 34 92'],
+    [5, PUBCOMP, 0, '70 02 12 34'],
+  ] as const)('writes in place and nothing else: level %s, type %s, reason %s', (level, type, reasonCode, expected) => {
+    const target = Buffer.alloc(3 + MAX_ACK_BYTES + 3, 0xee)
+    const end = writeAck(target, 3, level, type, 0x1234, reasonCode)
     expect(target.subarray(3, end)).toEqual(bytes(expected))
     expect(target.subarray(0, 3).every((byte) => byte === 0xee)).toBe(true)
     expect(target.subarray(end).every((byte) => byte === 0xee)).toBe(true)
