@@ -299,6 +299,12 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     default: 10_000,
     doc: 'MQTT connections from one IP address (IPv6: one /64), loopback included; more get 0x97 (3.1.1: 3).',
   },
+  'limits.sessionsPerAccount': {
+    env: 'CLEARBOX_LIMIT_SESSIONS_PER_ACCOUNT',
+    kind: kind.wholeOrOff(1, 10_000_000),
+    default: 10_000,
+    doc: 'MQTT sessions of one account that outlive their connections; more get 0x97 (3.1.1: 3).',
+  },
   'limits.connectsPerSecond': {
     env: 'CLEARBOX_LIMIT_CONNECTS_PER_SECOND',
     kind: kind.wholeOrOff(1, 1_000_000),

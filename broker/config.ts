@@ -69,6 +69,7 @@ export type Config = Readonly<{
     connections: number
     connectionsPerAccount: number | 'off'
     connectionsPerAddress: number | 'off'
+    sessionsPerAccount: number | 'off'
     connectsPerSecond: number | 'off'
     publishesPerSecond: number | 'off'
   }>

@@ -37,6 +37,8 @@ export type Limits = Readonly<{
   /** Infinity: as many as there are. Of accounts, and of networks (broker/network.ts), MQTT. */
   connectionsPerAccount: number
   connectionsPerAddress: number
+  /** That outlive their connections. */
+  sessionsPerAccount: number
   connectsPerSecond: number
   /** On plain topics, per connection. */
   publishesPerSecond: number
@@ -75,6 +77,7 @@ export const defaultLimits: Limits = Object.freeze({
   topicLevels: 128,
   connectionsPerAccount: 10_000,
   connectionsPerAddress: 10_000,
+  sessionsPerAccount: 10_000,
   connectsPerSecond: 500,
   publishesPerSecond: Number.POSITIVE_INFINITY,
   flappingLosses: Number.POSITIVE_INFINITY,
@@ -84,14 +87,15 @@ export const defaultLimits: Limits = Object.freeze({
 
 /** What an operator may set, over what only a developer changes. */
 export function toLimits({ limits, flapping }: Pick<Config, 'limits' | 'flapping'>): Limits {
-  const { packetBytes, connectionsPerAccount, connectionsPerAddress, connectsPerSecond, publishesPerSecond, ...same } =
-    limits
+  const { packetBytes, connectionsPerAccount, connectionsPerAddress, sessionsPerAccount, ...rest } = limits
+  const { connectsPerSecond, publishesPerSecond, ...same } = rest
   return Object.freeze({
     ...defaultLimits,
     ...same,
     maxPacketBytes: packetBytes,
     connectionsPerAccount: orInfinity(connectionsPerAccount),
     connectionsPerAddress: orInfinity(connectionsPerAddress),
+    sessionsPerAccount: orInfinity(sessionsPerAccount),
     connectsPerSecond: orInfinity(connectsPerSecond),
     publishesPerSecond: orInfinity(publishesPerSecond),
     flappingLosses: orInfinity(flapping.losses),

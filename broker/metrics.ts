@@ -21,6 +21,7 @@ export type Counters = {
   limitSubscriptions: number
   limitRetained: number
   limitConnections: number
+  limitSessions: number
   limitConnectRate: number
   limitPublishRate: number
   limitFlapping: number
@@ -72,6 +73,7 @@ const declared: Record<keyof Counters, readonly [type: 'counter' | 'gauge', name
     'clearbox_limit_connections_total',
     'MQTT connections refused because an account or address had too many',
   ],
+  limitSessions: ['counter', 'clearbox_limit_sessions_total', 'Sessions refused because an account had too many'],
   limitConnectRate: [
     'counter',
     'clearbox_limit_connect_rate_total',

@@ -1,4 +1,5 @@
 // All MQTT sessions of this node: opening, taking over, leaving, expiring, and writing their state behind.
+import { BrokerError } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Logger } from './log.ts'
 import type { Counters } from './metrics.ts'
@@ -53,7 +54,7 @@ export type SessionsDeps = Readonly<{
 
 export type Sessions = Readonly<{
   load(): Promise<void>
-  /** Opens or resumes; an older connection of the same session is closed first with 0x8E. */
+  /** Opens or resumes; an older connection of the same session is closed first with 0x8E. @throws BrokerError quota */
   open(
     principal: Principal,
     clientId: string,
@@ -86,13 +87,17 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const { store, queues, router, wills, limits, logger } = deps
   const byKey = new Map<string, Session>()
   const byId = new Map<number, Session>()
+  /** Account → sessions in the store. */
+  const keptOf = new Map<number, number>()
   const opening = new Map<string, Promise<unknown>>()
   const trimming = new Set<Session>()
   const ending = new Set<Promise<void>>()
 
   function register(session: Session): void {
     byKey.set(sessionKey(session.account, session.clientId), session)
-    if (session.id > 0) byId.set(session.id, session)
+    if (session.id === 0) return
+    byId.set(session.id, session)
+    keptOf.set(session.account, (keptOf.get(session.account) ?? 0) + 1)
   }
 
   function forget(session: Session): void {
@@ -100,7 +105,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     session.drop()
     const key = sessionKey(session.account, session.clientId)
     if (byKey.get(key) === session) byKey.delete(key)
-    byId.delete(session.id)
+    if (!byId.delete(session.id)) return
+    const left = (keptOf.get(session.account) ?? 0) - 1
+    if (left > 0) keptOf.set(session.account, left)
+    else keptOf.delete(session.account)
   }
 
   function end(session: Session): Promise<void> {
@@ -193,6 +201,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
     session.dirty = true
   }
 
+  /** Anonymous clients share no account. */
+  function demandPlace(account: number): void {
+    if (account === 0 || (keptOf.get(account) ?? 0) < limits.sessionsPerAccount) return
+    deps.counters.limitSessions++
+    throw new BrokerError('quota', 'This account has too many sessions.')
+  }
+
   async function create(
     principal: Principal,
     clientId: string,
@@ -200,6 +215,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     owner: Transport,
   ): Promise<Session> {
     const { account, name } = principal
+    if (expiryInterval > 0) demandPlace(account)
     const opening = { account, clientId, expiryInterval, clean: true, will }
     const stored = expiryInterval > 0 ? await store.open(opening) : { id: 0, epoch: 0 }
     const session = new Session(deps, { account, accountName: name, clientId, ...stored, expiryInterval })

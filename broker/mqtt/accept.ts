@@ -61,12 +61,10 @@ export async function acceptConnect(
   const refused = will && host.wills.refusal(rights, will)
   if (refused) return refused
   const expiryInterval = level === 5 ? (properties.sessionExpiryInterval ?? 0) : connect.cleanStart ? 0 : neverExpires
-  const { session, present } = await host.sessions.open(
-    principal,
-    clientId,
-    { clean: connect.cleanStart, expiryInterval, will: will && toStoredWill(will) },
-    owner,
-  )
+  const options = { clean: connect.cleanStart, expiryInterval, will: will && toStoredWill(will) }
+  const opened = await host.sessions.open(principal, clientId, options, owner).catch(quotaOf)
+  if (typeof opened === 'number') return opened
+  const { session, present } = opened
   session.rights = rights
   try {
     if (present) await authoriseAgain(host, session, rights)
@@ -94,6 +92,11 @@ export async function acceptConnect(
       },
     }),
   }
+}
+
+function quotaOf(fault: unknown): number {
+  if (fault instanceof BrokerError && fault.code === 'quota') return fault.mqtt
+  throw fault
 }
 
 /** A refusal is MQTT 5's reason code. */

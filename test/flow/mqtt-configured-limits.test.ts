@@ -20,6 +20,7 @@ const env = {
   CLEARBOX_LIMIT_RETAINED_BYTES: '65536',
   CLEARBOX_LIMIT_CONNECTIONS_PER_ACCOUNT: '3',
   CLEARBOX_LIMIT_CONNECTIONS_PER_ADDRESS: '30',
+  CLEARBOX_LIMIT_SESSIONS_PER_ACCOUNT: '2',
   CLEARBOX_FLAPPING_LOSSES: '5',
   CLEARBOX_FLAPPING_BAN_SECONDS: '1',
 }
@@ -47,6 +48,30 @@ async function knock(fields: ConnectFields): Promise<number> {
   else await client.expect('closed')
   return reason
 }
+
+it.each([
+  [5, 0x97],
+  [4, 3],
+] as const)(
+  'MQTT level %i: an account has so many sessions that outlive their connections, others as many as it likes',
+  async (level, refusal) => {
+    const who = await credentials()
+    const kept = (clientId: string) =>
+      knock({
+        ...who,
+        level,
+        clientId,
+        ...(level === 5 ? { properties: { sessionExpiryInterval: 60 } } : { clean: false }),
+      })
+    const before = await counter('sessions')
+    expect([await kept('a'), await kept('b'), await kept('c')]).toEqual([0, 0, refusal])
+    expect(await counter('sessions')).toBe(before + 1)
+    expect(await kept('a')).toBe(0)
+    expect(await knock({ ...who, level, clientId: 'c', clean: true })).toBe(0)
+    expect(await knock({ ...who, level, clientId: 'a', clean: true })).toBe(0)
+    expect(await kept('c')).toBe(0)
+  },
+)
 
 it('CONNACK tells the packet size and the Receive Maximum; a larger packet ends the connection with 0x95', async () => {
   const client = new RawMqtt(broker.mqttPort)
