@@ -63,10 +63,9 @@ export class QueueCursor {
     return position <= this.formerCursor && !this.former.has(position) && (qos === 1 || released)
   }
 
-  /** Not to be sent any more, unless its client may have some of it [MQTT-4.3.3-7]. */
-  isOver(position: number, expiresAt: number | null, { qos }: Pick<QueuedOut, 'qos'>): boolean {
-    if (expiresAt === null || expiresAt > Date.now()) return false
-    return qos === 1 || position > this.dupUpTo
+  /** Its client may have it, so neither expiry [MQTT-4.3.3-7] nor policy ends it half way: its packet id is taken there. */
+  hasBegun(position: number, { qos, released }: Pick<QueuedOut, 'qos' | 'released'>): boolean {
+    return qos === 2 && (released || position <= this.dupUpTo)
   }
 
   grow(position: number, bytes: number): void {

@@ -50,8 +50,8 @@ function give(session: Session, queue: QueueCursor, row: Queued): boolean {
   // Dropped from a full queue while it was being read.
   if (row.position <= queue.cursor) return true
   const isForbidden = session.rights?.mayReceive(row.topic) === false
-  const isOver = queue.isOver(row.position, row.expiresAt, row)
-  if (isOver || isForbidden || queue.isAcknowledged(row.position, row)) {
+  const isUnwanted = isForbidden || (row.expiresAt !== null && row.expiresAt <= Date.now())
+  if ((isUnwanted && !queue.hasBegun(row.position, row)) || queue.isAcknowledged(row.position, row)) {
     queue.skip(row.position, row.payload.length)
     session.dirty = true
     return true
@@ -59,5 +59,6 @@ function give(session: Session, queue: QueueCursor, row: Queued): boolean {
   const publication = ownPublication(looseTopic(row.topic), row.payload, row.qos)
   publication.properties = row.properties
   publication.expiresAt = row.expiresAt ?? 0
-  return session.takeQueued(queue, publication, row, row.position)
+  // What has begun and may not be received any more: its packet id is released.
+  return session.takeQueued(queue, publication, isForbidden ? { ...row, released: true } : row, row.position)
 }
