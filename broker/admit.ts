@@ -79,6 +79,7 @@ export function createAdmission({ directory, log, watermarks, quota, live, count
 
   return {
     delayMs: (account) => quota.delayMs(account),
+    spend: quota.take,
     admit(message, sink, token) {
       const arrival = { message, sink, token }
       const sender = message.from.id

@@ -339,7 +339,7 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     env: 'CLEARBOX_QUOTA_PER_SECOND',
     kind: kind.count,
     default: 20,
-    doc: 'Chat messages per second and account. A stream over it is read no faster, HTTP answers 429; nothing is lost.',
+    doc: 'Chat messages per second and account; over XMPP presence and changes of a roster count, too. A stream over it is read no faster, HTTP answers 429; nothing is lost.',
   },
   'quota.burst': {
     env: 'CLEARBOX_QUOTA_BURST',

@@ -16,7 +16,7 @@ export type FollowersDeps = Readonly<{
   positions: Pick<ArchiveStore, 'backlogStart' | 'savePositions'>
   /** Reads at a time, per node (DESIGN §9). */
   logReaders: number
-  counters: Pick<Counters, 'followers'>
+  counters: Pick<Counters, 'followers' | 'liveDropped'>
   logger: Logger
 }>
 
@@ -50,7 +50,17 @@ export function createFollowers({
 
   function follow(session: FollowingSession, owner: number, view: View, after: number): Follower {
     const source = view === 'evt' ? watermarks : log
-    const follower = new LogFollower({ session, owner, view, after, log: source, turns, logger, onClose: remove })
+    const follower = new LogFollower({
+      session,
+      owner,
+      view,
+      after,
+      log: source,
+      turns,
+      counters,
+      logger,
+      onClose: remove,
+    })
     const followers = byOwner.get(owner)
     if (followers) followers.add(follower)
     else byOwner.set(owner, new Set([follower]))
@@ -113,6 +123,7 @@ type FollowerOptions = Readonly<{
   after: number
   log: Pick<MessageLog, 'read'>
   turns: Turns
+  counters: Pick<Counters, 'liveDropped'>
   logger: Logger
   onClose: (follower: LogFollower) => void
 }>
@@ -153,11 +164,13 @@ class LogFollower implements Follower {
   }
 
   offerLive(entry: LogEntry): void {
-    if (!this.closed && isInView(entry, this.view)) this.options.session.deliver(this, entry)
+    if (this.closed || !isInView(entry, this.view)) return
+    if (!this.options.session.deliver(this, entry)) this.options.counters.liveDropped++
   }
 
   notice(notice: Notice): void {
-    if (!this.closed && this.view === 'err') this.options.session.notice(this, notice)
+    if (this.closed || this.view !== 'err') return
+    if (!this.options.session.notice(this, notice)) this.options.counters.liveDropped++
   }
 
   resume(): void {

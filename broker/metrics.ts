@@ -14,6 +14,7 @@ export type Counters = {
   mqttBytesSent: number
   mqttQos0Dropped: number
   queueDropped: number
+  liveDropped: number
   followers: number
   sessionsExpired: number
   limitPacketBytes: number
@@ -50,6 +51,11 @@ const declared: Record<keyof Counters, readonly [type: 'counter' | 'gauge', name
   mqttBytesSent: ['counter', 'clearbox_mqtt_sent_bytes_total', 'Bytes written to MQTT clients'],
   mqttQos0Dropped: ['counter', 'clearbox_mqtt_qos0_dropped_total', 'QoS 0 messages dropped for a slow receiver'],
   queueDropped: ['counter', 'clearbox_mqtt_queue_dropped_total', 'Queued messages dropped because a queue was full'],
+  liveDropped: [
+    'counter',
+    'clearbox_live_dropped_total',
+    'What is never stored (typing, notices, presence of strangers), dropped for a slow receiver',
+  ],
   followers: ['gauge', 'clearbox_followers', 'Streams of chat that sessions follow now, whatever their protocol'],
   sessionsExpired: [
     'counter',

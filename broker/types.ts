@@ -145,6 +145,8 @@ export interface Admission {
    * 429; nothing is refused or lost for it (DESIGN §2).
    */
   delayMs(account: number): number
+  /** Counts what is no message but costs others as much: a presence, a change of a roster. */
+  spend(account: number): void
   admit(message: Message, sink: ReceiptSink, token: number): void
 }
 
@@ -180,14 +182,12 @@ export type View = 'msg' | 'sent' | 'text' | 'evt' | 'err' | 'chat'
 /** A refusal, or another thing that concerns one account only; live, never stored (`u/{me}/err`). */
 export type Notice = Readonly<{ code: string; detail: string; at: number; [more: string]: unknown }>
 
-/** One session of any border that follows logs. Neither function may throw. */
+/** One session of any border that follows logs. Neither function may throw. What is live and finds no room is lost. */
 export interface FollowingSession {
   /** Takes one entry in order. False: full; the follower reads on from its cursor after `resume()`. */
   deliver(follower: Follower, entry: LogEntry): boolean
-  /** Takes a notice of the account (view `err` only). */
-  notice(follower: Follower, notice: Notice): void
-  /** The right to follow is gone; the follower is closed already. */
-  lost(follower: Follower): void
+  /** Takes a notice of the account (view `err` only). False: no room. */
+  notice(follower: Follower, notice: Notice): boolean
 }
 
 /** A session's follower of one view of one owner's log. */

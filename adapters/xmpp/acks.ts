@@ -45,6 +45,10 @@ export class Acks {
     return this.#ledger?.hasRoom !== false
   }
 
+  get hasRoomForOthers(): boolean {
+    return this.#ledger?.hasRoomForOthers !== false
+  }
+
   get isOverfull(): boolean {
     return this.#ledger?.isOverfull === true
   }

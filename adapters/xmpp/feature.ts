@@ -123,8 +123,13 @@ export interface ClientSession {
   sendXml(xml: string): void
   /** With what it has been sent so far the client knows its log up to `seq`: no backlog begins before. */
   knowsArchive(seq: number): void
-  /** What another session says to this one. False: it does not read, and there is no room. */
+  /** What anyone at all says to this session, beside the log. False: it does not read, and there is no room. */
   offer(element: Element): boolean
+  /**
+   * What its own account and its contacts bring about, in order: at once, or when there is room again, and then of each
+   * `key` only the newest, as `later` makes it. Too many that wait end the stream.
+   */
+  tell(key: string, element: Element, later?: () => Element): void
   /** Brings a message through the one door; a refusal goes back as the error of `stanza`. */
   admit(message: Message, stanza: Stanza): void
   /** Ends its stream. */

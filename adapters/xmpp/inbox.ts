@@ -1,7 +1,7 @@
 // What was read from a peer and is not handled yet: in order, one at a time.
 
-/** `nonza`: what is no stanza, and waits for none (XEP-0198). */
-export type ItemKind = 'message' | 'nonza' | 'other'
+/** `counted`: counts against the account's quota. `nonza`: what is no stanza, and waits for none (XEP-0198). */
+export type ItemKind = 'message' | 'counted' | 'nonza' | 'other'
 
 export type Item = Readonly<{ work: () => void | Promise<void>; kind: ItemKind }>
 

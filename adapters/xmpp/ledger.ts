@@ -46,6 +46,11 @@ export class Ledger {
     return this.#chars < this.#limits.chars
   }
 
+  /** Half of it is for what its own account brings about. */
+  get hasRoomForOthers(): boolean {
+    return this.#chars < this.#limits.chars / 2
+  }
+
   get isOverfull(): boolean {
     return this.#chars >= this.#limits.chars * excess
   }

@@ -17,8 +17,6 @@ type Deps = Readonly<{
   session: Reading
   /** Takes an entry in its form. `proves`: the account position that its arrival proves, 0 for none. False: not now. */
   take(entry: LogEntry, form: Form, proves: number): boolean
-  /** The right to read is gone. */
-  lost(): void
 }>
 
 export class LogReader implements FollowingSession {
@@ -103,12 +101,9 @@ export class LogReader implements FollowingSession {
     return true
   }
 
-  notice(): void {
-    // Refusals reach an XMPP client as stanza errors.
-  }
-
-  lost(): void {
-    this.#deps.lost()
+  /** Refusals reach an XMPP client as stanza errors. */
+  notice(): boolean {
+    return true
   }
 
   #follow(after: number): void {

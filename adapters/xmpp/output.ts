@@ -8,7 +8,7 @@ export interface Output {
   flush(): void
   /** More waits than the limit allows: whoever can read on later stops here. */
   readonly isFull: boolean
-  /** Four times as much waits: what others send beside the log has no room either. */
+  /** Four times as much waits: what the account's own contacts bring about has no room either. */
   readonly isOverfull: boolean
   /** Characters ever written, and how many of them have surely left for the network. */
   readonly written: number

@@ -13,7 +13,8 @@ type Deps = Readonly<{ limits: Pick<Limits, 'receiveMaximum'>; pressure: Pressur
 export function mustWait(session: Session, kind: ItemKind, { limits, pressure }: Deps): number | null {
   const { unsettled } = session
   if (kind === 'nonza') return null
-  if (kind === 'other') return unsettled > 0 ? 0 : null
+  if (kind !== 'message' && unsettled > 0) return 0
+  if (kind === 'other') return null
   if (unsettled >= limits.receiveMaximum || (unsettled > 0 && pressure.isFull())) return 0
   const delayMs = session.quotaDelayMs
   return delayMs > 0 ? delayMs : null

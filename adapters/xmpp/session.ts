@@ -13,6 +13,7 @@ import { LogReader } from './log-reader.ts'
 import { type Naming, toCopy, toStanza } from './map.ts'
 import type { Output } from './output.ts'
 import { createPosition, type Position } from './position.ts'
+import { createPostponed } from './postponed.ts'
 import { errorOf, type Stanza, toStanzaError } from './stanza.ts'
 
 export type SessionDeps = Readonly<{
@@ -51,6 +52,7 @@ export class Session implements ClientSession, ReceiptSink {
   readonly acks: Acks
   readonly #reader: LogReader
   readonly #unsettled = new Map<number, Stanza>()
+  readonly #postponed = createPostponed({ hasRoom: () => this.#hasRoom, send: (element) => this.send(element) })
   /** Null: its stream broke, and it waits for another one. */
   #outlet: Outlet | null
   #lastToken = 0
@@ -77,7 +79,6 @@ export class Session implements ClientSession, ReceiptSink {
       ...deps,
       session: this,
       take: (entry, form, proves) => this.#take(entry, form, proves),
-      lost: () => this.fail('not-authorized'),
     })
   }
 
@@ -92,9 +93,13 @@ export class Session implements ClientSession, ReceiptSink {
   }
 
   offer(element: Element): boolean {
-    if (this.#outlet?.output.isOverfull || !this.acks.hasRoom) return false
+    if (!this.#hasRoomForOthers) return false
     this.send(element)
     return true
+  }
+
+  tell(key: string, element: Element, later = () => element): void {
+    if (!this.#postponed.tell(key, element, later)) this.fail('resource-constraint', 'Too much is not read.')
   }
 
   fail(condition: StreamCondition, text?: string): void {
@@ -110,6 +115,11 @@ export class Session implements ClientSession, ReceiptSink {
   /** How long the next message must wait for the account's quota. */
   get quotaDelayMs(): number {
     return this.#deps.admission.delayMs(this.principal.account)
+  }
+
+  /** What is no message counts, too. */
+  spend(): void {
+    this.#deps.admission.spend(this.principal.account)
   }
 
   /** Takes one stanza, or a step that must be over before another stream may go on. */
@@ -151,6 +161,7 @@ export class Session implements ClientSession, ReceiptSink {
 
   /** The peer has taken what waited. */
   drained(): void {
+    this.#postponed.send()
     this.#reader.resume()
   }
 
@@ -176,7 +187,10 @@ export class Session implements ClientSession, ReceiptSink {
 
   acknowledge(h: number): boolean {
     const isPossible = this.acks.acknowledge(h)
-    if (isPossible) this.#reader.resume()
+    if (isPossible) {
+      this.#postponed.send()
+      this.#reader.resume()
+    }
     return isPossible
   }
 
@@ -196,6 +210,7 @@ export class Session implements ClientSession, ReceiptSink {
     const again = this.acks.restart()
     for (const sent of again) if (sent.xml !== null) this.#write(sent.xml, sent)
     this.#reader.restart(again.flatMap(({ xml, seq }) => (xml === null ? [seq] : [])))
+    this.#postponed.send()
   }
 
   /** What this session has not surely got begins behind this seq; null: there is nothing that another one must get. */
@@ -215,8 +230,7 @@ export class Session implements ClientSession, ReceiptSink {
 
   #take(entry: LogEntry, form: Form, proves: number): boolean {
     const { seq } = entry
-    if (seq === 0 && !this.acks.hasRoom) return true
-    if (seq > 0 ? !this.#isReady : this.#outlet?.output.isFull) return false
+    if (seq > 0 ? !this.#isReady : !this.#hasRoomForOthers) return false
     const { naming } = this.#deps
     const xml = form === 'message' ? toStanza(entry, naming) : toCopy(entry, form, this.address, naming)
     this.#write(xml, seq === 0 ? { xml, seq, proves } : { xml: null, seq, proves })
@@ -237,6 +251,14 @@ export class Session implements ClientSession, ReceiptSink {
   #taken(): void {
     this.acks.handled.end()
     this.acks.tellLater()
+  }
+
+  get #hasRoomForOthers(): boolean {
+    return !this.#outlet?.output.isFull && this.acks.hasRoomForOthers
+  }
+
+  get #hasRoom(): boolean {
+    return !this.#outlet?.output.isOverfull && this.acks.hasRoom
   }
 
   get #isReady(): boolean {

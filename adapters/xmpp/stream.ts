@@ -9,7 +9,7 @@ import type { Pressure } from '../../broker/pressure.ts'
 import type { Authenticator, Login, Principal } from '../../broker/types.ts'
 import { readCount, smNs, tooManyHandled } from './acks.ts'
 import { type Connection, createConnection, type Transport } from './connection.ts'
-import { clientNs, type Element, el, toXml } from './element.ts'
+import { childOf, clientNs, type Element, el, toXml } from './element.ts'
 import type { ClientStream, StreamCondition, StreamFeature } from './feature.ts'
 import type { Framing } from './framing.ts'
 import { checkHeader, nameOf, streamNs, toStreamError } from './header.ts'
@@ -192,7 +192,7 @@ export class Stream implements ClientStream {
         onOpen: (root, contentNs) => take(() => this.#onHeader(root, contentNs)),
         onElement: (element) => {
           this.session?.heard(isStanzaName(element.name))
-          if (!this.#takesAck(element)) take(() => this.#onElement(element), kindOf(element))
+          if (!this.#takesAck(element)) this.#queue(element, kindOf(element))
         },
         onText: () => take(() => this.fail('bad-format', 'There is text between stanzas.')),
         // Behind all that the peer said before: its goodbye is answered when that has been settled (RFC 6120 §4.4).
@@ -200,6 +200,14 @@ export class Stream implements ClientStream {
       },
       this.principal === null ? maxBytesBefore : maxBytesAfter,
     )
+  }
+
+  #queue(element: Element, kind: ItemKind): void {
+    const work = () => {
+      if (kind === 'counted') this.session?.spend()
+      return this.#onElement(element)
+    }
+    this.#inbox.add({ work, kind })
   }
 
   #onData(bytes: Buffer): void {
@@ -316,7 +324,13 @@ export class Stream implements ClientStream {
   }
 }
 
-function kindOf({ name }: Element): ItemKind {
+function kindOf(element: Element): ItemKind {
+  const { name } = element
   if (name === 'message') return 'message'
+  if (name === 'presence' || changesRoster(element)) return 'counted'
   return isStanzaName(name) ? 'other' : 'nonza'
+}
+
+function changesRoster(element: Element): boolean {
+  return element.attrs.type === 'set' && childOf(element, 'query', 'jabber:iq:roster') !== undefined
 }

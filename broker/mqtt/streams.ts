@@ -223,15 +223,11 @@ class Stream implements FollowingSession, Origin {
     this.tellPosition(seq)
   }
 
-  notice(_follower: Follower, notice: Notice): void {
+  notice(_follower: Follower, notice: Notice): boolean {
     const payload = Buffer.from(
       JSON.stringify({ v: 1, kind: 'error', ...notice, at: new Date(notice.at).toISOString() }),
     )
-    this.session.offer(this.inFlight(this.publication(payload, {}), 0, this.qos))
-  }
-
-  lost(): void {
-    this.follower = null
+    return this.session.offer(this.inFlight(this.publication(payload, {}), 0, this.qos))
   }
 
   private inFlight(publication: Publication, place: number, qos: 0 | 1): InFlight {

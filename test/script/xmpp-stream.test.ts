@@ -332,8 +332,9 @@ describe('an open stream', () => {
   it('takes a stanza of 200 KB, white space, and its own address as from', async () => {
     const { name } = await broker.account('open')
     const client = await loginClient(broker.xmppPort, name)
-    client.write(`<presence from='${client.address}'><status>${'x'.repeat(200_000)}</status></presence>`)
-    expect(textOf(elementsOf(await client.until('presence'))[0] as Element)).toHaveLength(200_000)
+    const query = `<query xmlns='jabber:iq:version'>${'x'.repeat(200_000)}</query>`
+    client.write(`<iq type='get' id='own' from='${client.address}' to='${client.address}'>${query}</iq>`)
+    expect(textOf(elementsOf(await client.until('iq'))[0] as Element)).toHaveLength(200_000)
     client.write(`   \n<presence from='${name}@${domain}'/>`)
     await client.until('presence')
     expect(await client.ping()).toEqual([])

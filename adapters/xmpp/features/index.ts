@@ -3,6 +3,7 @@ import type { Config } from '../../../broker/config.ts'
 import type { Presence, Rosters } from '../../../broker/contacts.ts'
 import type { Events } from '../../../broker/happening.ts'
 import type { Logger } from '../../../broker/log.ts'
+import type { Counters } from '../../../broker/metrics.ts'
 import type { Archive, Authenticator, Registrar } from '../../../broker/types.ts'
 import type { Element } from '../element.ts'
 import type { ClientSession, Feature, Interest, Resources, StreamFeature } from '../feature.ts'
@@ -54,14 +55,15 @@ export function createStreamFeatures(deps: StreamDeps): readonly StreamFeature[]
 }
 
 export type FeatureDeps = Pick<Deps, 'archive' | 'registrar' | 'naming' | 'domain' | 'resources'> &
-  Readonly<{ rosters: Rosters; presence: Presence; events: Events; logger: Logger }>
+  Readonly<{ rosters: Rosters; presence: Presence; events: Events; counters: Counters; logger: Logger }>
 
 export function createFeatures(deps: FeatureDeps): readonly Feature[] {
-  const { archive, registrar, naming, domain, resources, rosters, presence, events, logger } = deps
+  const { archive, registrar, naming, domain, resources, rosters, presence, events, counters, logger } = deps
   const interest: Interest = new WeakMap()
   const shared = {
     rosters,
     presence,
+    counters,
     logger,
     resources,
     sanitise: (element: Element) => sanitise(element, domain),

@@ -1,6 +1,7 @@
 // RFC 6121 §4.6: Directed Presence  https://www.rfc-editor.org/rfc/rfc6121#section-4.6
 import type { Rosters } from '../../../broker/contacts.ts'
 import type { Logger } from '../../../broker/log.ts'
+import type { Counters } from '../../../broker/metrics.ts'
 import { clientNs, type Element, el } from '../element.ts'
 import type { ClientSession, Feature, Resources, StanzaAnswer } from '../feature.ts'
 import { bareOf, type Jid, toText } from '../jid.ts'
@@ -12,13 +13,14 @@ const maxTargets = 500
 type Deps = Readonly<{
   resources: Resources
   rosters: Rosters
+  counters: Pick<Counters, 'liveDropped'>
   logger: Logger
   /** The element without what only a server may say. */
   sanitise(element: Element): Element
 }>
 
 /** To whoever is named, subscribed or not; who was told that a resource is here is told when it goes. */
-export function createDirectedPresence({ resources, rosters, logger, sanitise }: Deps): Feature {
+export function createDirectedPresence({ resources, rosters, counters, logger, sanitise }: Deps): Feature {
   const told = new WeakMap<ClientSession, Map<string, Jid>>()
 
   function direct({ to, type, element }: Stanza, session: ClientSession): StanzaAnswer {
@@ -30,16 +32,21 @@ export function createDirectedPresence({ resources, rosters, logger, sanitise }:
     if (type === '' && targets.size >= maxTargets) return stanzaError('resource-constraint', 'wait')
     if (type === '') told.set(session, targets.set(toText(to), to))
     else targets.delete(toText(to))
-    deliver(sanitise(element), session, to)
-    return 'done'
+    const isTaken = deliver(sanitise(element), session, to)
+    return isTaken ? 'done' : stanzaError('resource-constraint', 'wait')
   }
 
-  function deliver(element: Element, from: ClientSession, to: Jid): void {
+  /** False: one of those who are meant has no room; a stranger may not fill more than a part of it. */
+  function deliver(element: Element, from: ClientSession, to: Jid): boolean {
+    let isTaken = true
     for (const receiver of resources.of(to.local)) {
       const isMeant = to.resource === '' ? receiver.presence !== null : receiver.jid.resource === to.resource
       const stamped = { ...element, attrs: { ...element.attrs, from: from.address, to: receiver.address } }
-      if (isMeant && !receiver.offer(stamped)) receiver.fail('resource-constraint')
+      if (!isMeant || receiver.offer(stamped)) continue
+      isTaken = false
+      counters.liveDropped++
     }
+    return isTaken
   }
 
   /** §4.6.3, case 2: those whom the broadcast does not reach. */

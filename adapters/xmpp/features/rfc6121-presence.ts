@@ -2,7 +2,7 @@
 import type { Device, Presence, Rosters } from '../../../broker/contacts.ts'
 import type { Logger } from '../../../broker/log.ts'
 import type { Party } from '../../../broker/types.ts'
-import { clientNs, type Element, el } from '../element.ts'
+import { clientNs, type Element, el, toXml } from '../element.ts'
 import type { ClientSession, Feature, Resources, StanzaAnswer } from '../feature.ts'
 import { bareOf, type Jid } from '../jid.ts'
 import { readPriority, toDevice, toPresence, toRequest } from '../presence-stanza.ts'
@@ -21,7 +21,7 @@ type Deps = Readonly<{
 export function createPresence(deps: Deps): Feature {
   const { resources, presence, sanitise } = deps
   const elements = new WeakMap<Device, Element>()
-  const { offerDevice, sendAll } = createTeller(resources, elements)
+  const { tellAccount, tellAll } = createTeller({ resources, presence, elements })
 
   function toldDevice(element: Element, session: ClientSession, priority: number): Device {
     const device = toDevice(element, session.jid.resource, priority)
@@ -41,7 +41,7 @@ export function createPresence(deps: Deps): Feature {
   }
 
   async function introduce(session: ClientSession, device: Device, isInitial: boolean): Promise<void> {
-    if (isInitial) await tellWhatIsHere(deps, session, sendAll)
+    if (isInitial) await tellWhatIsHere(deps, session, tellAll)
     // It may have gone meanwhile, and was said to have.
     if (resources.find(session.jid.local, session.jid.resource) === session) {
       await presence.set(partyOf(session), device)
@@ -76,18 +76,19 @@ export function createPresence(deps: Deps): Feature {
     spec: 'RFC 6121 §4',
     version: '2011-03',
     setup(host) {
+      host.onPresence('check', demandSmall)
       host.onPresence('deliver', take)
-      host.onPresence('deliver', (stanza, session) => probe(deps, stanza, session, sendAll))
+      host.onPresence('deliver', (stanza, session) => probe(deps, stanza, session, tellAll))
       host.onSessionEnd(ended)
       presence.join({
         device: (from, device, audience) => {
-          for (const receiver of audience) offerDevice(receiver.name, from, device)
+          for (const receiver of audience) tellAccount(receiver.name, from, device)
         },
         status: () => undefined,
         // §3.1.6, §3.2.3: what is here now, or that nothing is to be seen any more.
         right(viewer, of, granted) {
           for (const device of presence.devices(of.id)) {
-            offerDevice(viewer.name, of, granted ? device : { ...device, show: 'offline', status: '', priority: 0 })
+            tellAccount(viewer.name, of, granted ? device : { ...device, show: 'offline', status: '', priority: 0 })
           }
         },
       })
@@ -95,37 +96,57 @@ export function createPresence(deps: Deps): Feature {
   }
 }
 
-type SendAll = (session: ClientSession, from: Party, devices: readonly Device[]) => void
+/** §4.7.2: what a presence says is short; it is sent to many, and again and again. */
+const maxBytes = 8 * 1024
 
-function createTeller(resources: Resources, elements: WeakMap<Device, Element>) {
+function demandSmall({ element }: Stanza): StanzaAnswer {
+  if (Buffer.byteLength(toXml(element)) <= maxBytes) return undefined
+  return stanzaError('policy-violation', 'modify', 'A presence has 8 KiB at most.')
+}
+
+type TellAll = (session: ClientSession, from: Party, devices: readonly Device[]) => void
+
+type TellerDeps = Pick<Deps, 'resources' | 'presence'> & Readonly<{ elements: WeakMap<Device, Element> }>
+
+function createTeller({ resources, presence, elements }: TellerDeps) {
   function stanzaOf(from: Party, device: Device, to: string): Element {
     const element = elements.get(device) ?? toPresence(device)
     return { ...element, attrs: { ...element.attrs, from: `${from.address}/${device.resource}`, to } }
   }
+
+  /** Who misses a presence would believe an old one for ever. */
+  function tell(session: ClientSession, from: Party, device: Device): void {
+    const { resource } = device
+    const address = `${from.address}/${resource}`
+    const isGone = device.show === 'offline'
+    session.tell(`presence ${address}`, stanzaOf(from, device, session.address), () => {
+      const now = isGone ? undefined : presence.devices(from.id).find((other) => other.resource === resource)
+      const gone = { type: 'unavailable', from: address, to: session.address }
+      return now === undefined ? el('presence', clientNs, gone) : stanzaOf(from, now, session.address)
+    })
+  }
+
   return {
-    offerDevice(receiver: string, from: Party, device: Device): void {
-      for (const session of resources.of(receiver)) {
-        if (session.presence === null) continue
-        // Who misses a presence would believe an old one for ever; who comes back asks again.
-        if (!session.offer(stanzaOf(from, device, session.address))) session.fail('resource-constraint')
-      }
+    tellAccount(receiver: string, from: Party, device: Device): void {
+      for (const session of resources.of(receiver)) if (session.presence !== null) tell(session, from, device)
     },
-    sendAll(session: ClientSession, from: Party, devices: readonly Device[]): void {
-      for (const device of devices) session.send(stanzaOf(from, device, session.address))
+    tellAll(session: ClientSession, from: Party, devices: readonly Device[]): void {
+      for (const device of devices) tell(session, from, device)
     },
   }
 }
 
 /** §4.3: what probes to contacts and own devices would bring; §3.1.3: the requests that wait for an answer. */
-async function tellWhatIsHere({ presence, rosters }: Deps, session: ClientSession, sendAll: SendAll): Promise<void> {
+async function tellWhatIsHere({ presence, rosters }: Deps, session: ClientSession, tellAll: TellAll): Promise<void> {
   const me = partyOf(session)
   const isOther = ({ resource }: Device) => resource !== session.jid.resource
   const contacts = await presence.contacts(me)
   const { items } = await rosters.read(me.id)
-  sendAll(session, me, presence.devices(me.id).filter(isOther))
-  for (const contact of contacts) sendAll(session, contact, presence.devices(contact.id))
+  tellAll(session, me, presence.devices(me.id).filter(isOther))
+  for (const contact of contacts) tellAll(session, contact, presence.devices(contact.id))
   for (const { address, request } of items) {
-    if (request !== null) session.send(toRequest('subscribe', { from: address, to: me.address }, request))
+    if (request === null) continue
+    session.tell(`subscribe ${address}`, toRequest('subscribe', { from: address, to: me.address }, request))
   }
 }
 
@@ -134,7 +155,7 @@ async function probe(
   { presence }: Deps,
   { to, type }: Stanza,
   session: ClientSession,
-  sendAll: SendAll,
+  tellAll: TellAll,
 ): Promise<StanzaAnswer> {
   if (type !== 'probe') return undefined
   if (to === null || to.local === '') return 'done'
@@ -146,7 +167,7 @@ async function probe(
   else {
     const named = presence.devices(contact.id).filter(isNamedBy(to))
     if (named.length === 0) session.send(answer('unavailable'))
-    else sendAll(session, contact, named)
+    else tellAll(session, contact, named)
   }
   return 'done'
 }

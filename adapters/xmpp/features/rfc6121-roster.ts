@@ -47,8 +47,7 @@ export function createRoster({ rosters, resources, interest }: Deps): Feature {
       if (how === undefined) continue
       const query = el('query', ns, how.versioned ? { ver: String(version) } : {}, child)
       const iq = el('iq', clientNs, { type: 'set', id: `push-${++pushes}`, to: session.address }, query)
-      // Who misses a push would believe an old roster for ever; who comes back asks again.
-      if (!session.offer(iq)) session.fail('resource-constraint')
+      session.tell(`item ${address}`, iq)
     }
   }
 

@@ -1,5 +1,6 @@
 // RFC 6121 §3: Managing Presence Subscriptions  https://www.rfc-editor.org/rfc/rfc6121#section-3
 import type { ContactEvent, Rosters, Verb } from '../../../broker/contacts.ts'
+import type { Counters } from '../../../broker/metrics.ts'
 import { type Element, el, toXml } from '../element.ts'
 import type { ClientSession, Feature, Interest, Resources, StanzaAnswer, StreamFeature } from '../feature.ts'
 import { bareOf } from '../jid.ts'
@@ -13,12 +14,13 @@ type Deps = Readonly<{
   rosters: Rosters
   resources: Resources
   interest: Interest
+  counters: Pick<Counters, 'liveDropped'>
   /** The element without what only a server may say. */
   sanitise(element: Element): Element
 }>
 
 /** Asks, grants, refuses and ends; the states are the roster's. */
-export function createSubscription({ rosters, resources, interest, sanitise }: Deps): Feature {
+export function createSubscription({ rosters, resources, interest, counters, sanitise }: Deps): Feature {
   async function say(verb: Verb, { to, element }: Stanza, session: ClientSession): Promise<StanzaAnswer> {
     if (to === null || to.local === '') return 'done'
     if (to.domain !== session.jid.domain) return stanzaError('remote-server-not-found')
@@ -35,8 +37,10 @@ export function createSubscription({ rosters, resources, interest, sanitise }: D
     const stanza = toRequest(verb, { from: from.address, to: to.address }, request)
     for (const session of resources.of(to.name)) {
       const isForIt = verb === 'subscribe' ? session.presence !== null : interest.has(session)
-      // What is missed now is in the roster, and a request comes again at the next login.
-      if (isForIt && !session.offer(stanza)) session.fail('resource-constraint')
+      if (!isForIt) continue
+      if (verb !== 'subscribe') session.tell(`${verb} ${from.address}`, stanza)
+      // Anyone may ask; the request comes again at the next login.
+      else if (!session.offer(stanza)) counters.liveDropped++
     }
   }
 
