@@ -1,6 +1,7 @@
 // The rosters that this node has at hand.
 import type { Directory } from './directory.ts'
 import { isSeen } from './roster-change.ts'
+import { type RosterUsage, usageOf } from './roster-size.ts'
 import type { Roster, RosterItem, RosterStore } from './stores.ts'
 import type { Party } from './types.ts'
 
@@ -9,6 +10,7 @@ export type KnownRoster = Readonly<{
   version: number
   items: ReadonlyMap<string, RosterItem>
   audience: readonly Party[]
+  usage: RosterUsage
 }>
 
 export type RosterCache = Readonly<{
@@ -24,22 +26,42 @@ export type RosterCache = Readonly<{
 type Deps = Readonly<{
   store: Pick<RosterStore, 'read'>
   directory: Pick<Directory, 'party'>
-  maxRosters: number
+  maxBytes: number
 }>
 
-/** At the limit the roster that was read longest ago goes. */
-export function createRosterCache({ store, directory, maxRosters }: Deps): RosterCache {
+/** Of memory, beside the text: an item, and a roster. */
+const itemBytes = 400
+const rosterBytes = 1000
+
+/** At the limit the rosters go that were read longest ago. */
+export function createRosterCache({ store, directory, maxBytes }: Deps): RosterCache {
   const rosters = new Map<number, KnownRoster>()
+  let bytes = 0
+
+  function drop(owner: number): void {
+    const known = rosters.get(owner)
+    if (known === undefined) return
+    rosters.delete(owner)
+    bytes -= weightOf(known)
+  }
 
   function remember(owner: number, { version, items }: Roster): KnownRoster {
     const audience = items.flatMap((item) =>
       item.contact !== null && isSeen(item) ? [directory.party(item.contact, nameOf(item.address))] : [],
     )
-    const known = { version, items: new Map(items.map((item) => [item.address, item])), audience }
-    rosters.delete(owner)
-    const [oldest] = rosters.keys()
-    if (oldest !== undefined && rosters.size >= maxRosters) rosters.delete(oldest)
+    const known = {
+      version,
+      items: new Map(items.map((item) => [item.address, item])),
+      audience,
+      usage: usageOf(items),
+    }
+    drop(owner)
     rosters.set(owner, known)
+    bytes += weightOf(known)
+    for (const oldest of rosters.keys()) {
+      if (bytes <= maxBytes || oldest === owner) break
+      drop(oldest)
+    }
     return known
   }
 
@@ -54,15 +76,19 @@ export function createRosterCache({ store, directory, maxRosters }: Deps): Roste
       if (item !== null) items.set(address, item)
       // A gap: another process changed it, too, so it is read again.
       if (known.version + 1 === version) remember(owner, { version, items: [...items.values()] })
-      else rosters.delete(owner)
+      else drop(owner)
     },
     forget(account) {
       for (const [owner, { items }] of rosters) {
         const isInIt = [...items.values()].some(({ contact }) => contact === account)
-        if (owner === account || isInIt) rosters.delete(owner)
+        if (owner === account || isInIt) drop(owner)
       }
     },
   }
+}
+
+function weightOf({ items, usage }: KnownRoster): number {
+  return rosterBytes + items.size * itemBytes + usage.listedBytes + usage.requestBytes
 }
 
 /** The account name in a bare address of this server. */

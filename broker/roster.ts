@@ -6,12 +6,26 @@ import { createKeyedTurns } from './keyed-turns.ts'
 import { createRosterCache, nameOf, type RosterCache } from './roster-cache.ts'
 import { type Decided, type Ends, putItem, removeItem, type Said, say } from './roster-change.ts'
 import { type Dealing, eventsOf } from './roster-events.ts'
-import type { RosterPair, RosterStore } from './stores.ts'
+import { sizeOf } from './roster-size.ts'
+import type { RosterItem, RosterPair, RosterStore } from './stores.ts'
 import type { Party } from './types.ts'
 
-/** `items` may be listed by their owner; `requests` of others wait beside them; `cached` rosters are in memory. */
-type Limits = Readonly<{ items: number; requests: number; cached: number }>
-const defaultLimits: Limits = { items: 5000, requests: 1000, cached: 20_000 }
+/** What an owner may list; what others may ask of it beside that; what all rosters may have in memory. */
+type Limits = Readonly<{
+  items: number
+  itemBytes: number
+  requests: number
+  requestBytes: number
+  cachedBytes: number
+}>
+const KiB = 1024
+const defaultLimits: Limits = {
+  items: 5000,
+  itemBytes: 512 * KiB,
+  requests: 1000,
+  requestBytes: 256 * KiB,
+  cachedBytes: 64 * KiB * KiB,
+}
 
 export type RostersDeps = Readonly<{
   store: RosterStore
@@ -26,7 +40,7 @@ type Step = (dealing: Dealing) => Promise<BrokerError | Decide>
 type Decide = (pair: RosterPair, ends: Ends) => Decided
 
 export function createRosters({ store, directory, domain, limits = defaultLimits }: RostersDeps): Rosters {
-  const cache = createRosterCache({ store, directory, maxRosters: limits.cached })
+  const cache = createRosterCache({ store, directory, maxBytes: limits.cachedBytes })
   const turns = createKeyedTurns<number>()
   const listeners: ((event: ContactEvent) => void)[] = []
   const change = createChange(store, cache)
@@ -52,7 +66,7 @@ export function createRosters({ store, directory, domain, limits = defaultLimits
     },
     put: (owner, address, how) =>
       deal({ owner, address, request: '' }, async () => {
-        if (await isFull(cache, owner, address, limits)) return full()
+        if (await isFull(cache, owner, { address, ...how }, limits)) return full()
         return (pair, ends) => ({ pair: putItem(pair, ends, how), said: [] })
       }),
     remove: (owner, address) =>
@@ -62,8 +76,11 @@ export function createRosters({ store, directory, domain, limits = defaultLimits
       }),
     say: (owner, verb, address, request) =>
       deal({ owner, address, request }, async ({ peer }) => {
-        if (await isFull(cache, owner, address, limits)) return full()
-        const saying = { verb, request, accepts: await accepts(cache, peer, owner, limits) }
+        const name = { address, name: '', groups: [] }
+        // Whoever refuses or ends something always may.
+        const lists = verb === 'subscribe' || verb === 'subscribed'
+        if (lists && (await isFull(cache, owner, name, limits))) return full()
+        const saying = { verb, ...(await acceptance(cache, peer, { from: owner, request }, limits)) }
         return (pair, ends) => say(pair, ends, saying)
       }),
     audience(owner) {
@@ -99,20 +116,28 @@ function createChange(store: Pick<RosterStore, 'change'>, cache: RosterCache) {
 
 const full = () => new BrokerError('quota', 'The roster has no room for more contacts.')
 
-async function isFull(cache: RosterCache, owner: Party, address: string, limits: Limits): Promise<boolean> {
-  const { items } = await cache.load(owner.id)
-  return !items.get(address)?.listed && count(items.values(), true) >= limits.items
+type Named = Pick<RosterItem, 'address' | 'name' | 'groups'>
+
+/** What makes an item no larger always has room. */
+async function isFull(cache: RosterCache, owner: Party, wanted: Named, limits: Limits): Promise<boolean> {
+  const { items, usage } = await cache.load(owner.id)
+  const known = items.get(wanted.address)
+  const was = known?.listed ? sizeOf(known) : 0
+  const growth = sizeOf(wanted) - was
+  if (was === 0 && usage.listed >= limits.items) return true
+  return growth > 0 && usage.listedBytes + growth > limits.itemBytes
 }
 
-/** Requests of strangers beyond the limit are lost without a word, like those to an account that does not exist. */
-async function accepts(cache: RosterCache, peer: Party | null, from: Party, limits: Limits): Promise<boolean> {
-  if (peer === null) return false
-  const { items } = await cache.load(peer.id)
-  return items.has(from.address) || count(items.values(), false) < limits.requests
-}
+type Asking = Readonly<{ from: Party; request: string }>
 
-function count(items: Iterable<Readonly<{ listed: boolean }>>, listed: boolean): number {
-  let found = 0
-  for (const item of items) if (item.listed === listed) found++
-  return found
+/**
+ * Requests of strangers beyond the limit are lost without a word, like those to an account that does not exist. Whatever
+ * finds no room for its text waits without it.
+ */
+async function acceptance(cache: RosterCache, peer: Party | null, { from, request }: Asking, limits: Limits) {
+  if (peer === null) return { accepts: false, request }
+  const { items, usage } = await cache.load(peer.id)
+  const accepts = items.has(from.address) || usage.requests < limits.requests
+  const fits = usage.requestBytes + Buffer.byteLength(request) <= limits.requestBytes
+  return { accepts, request: fits ? request : '' }
 }

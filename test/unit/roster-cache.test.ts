@@ -15,6 +15,9 @@ const item = (contact: number, subscription: RosterItem['subscription'] = 'both'
   listed: true,
 })
 
+/** What one of these rosters takes, about. */
+const weight = 2000
+
 function someCache(maxRosters = 10) {
   const reads: number[] = []
   const cache = createRosterCache({
@@ -25,7 +28,7 @@ function someCache(maxRosters = 10) {
       },
     },
     directory: { party: (id, name) => ({ id, name, address: `${name}@x` }) },
-    maxRosters,
+    maxBytes: maxRosters * weight,
   })
   return { cache, reads }
 }
@@ -54,7 +57,7 @@ describe('a roster at hand', () => {
     expect(cache.known(2)).toBeUndefined()
   })
 
-  it('goes when it is the oldest of too many, or an account in it is deleted', async () => {
+  it('goes when it is the oldest of too much, or an account in it is deleted', async () => {
     const { cache } = someCache(2)
     for (const owner of [1, 2, 3]) await cache.load(owner)
     expect([1, 2, 3].map((owner) => cache.known(owner) !== undefined)).toEqual([false, true, true])

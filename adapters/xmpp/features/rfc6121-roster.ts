@@ -8,8 +8,9 @@ import { bareOf, type Jid, parseJid } from '../jid.ts'
 import { type Stanza, type StanzaError, stanzaError, toStanzaError } from '../stanza.ts'
 
 const ns = 'jabber:iq:roster'
-const maxNameBytes = 1023
-const maxGroups = 100
+/** Of a name, and of a group's. */
+const maxNameBytes = 255
+const maxGroups = 50
 
 type Deps = Readonly<{ rosters: Rosters; resources: Resources; interest: Interest }>
 
