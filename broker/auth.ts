@@ -15,7 +15,7 @@ import { createTries } from './auth/tries.ts'
 import { BrokerError } from './errors.ts'
 import type { Events } from './happening.ts'
 import type { Logger } from './log.ts'
-import type { AccountStore, ChangeStore, RefreshTokenStore, SecretStore } from './stores.ts'
+import type { AccountStore, ChangeStore, DeletedAccount, RefreshTokenStore, SecretStore } from './stores.ts'
 import type { Authenticator, Login, Origin, Principal, TokenPair } from './types.ts'
 
 /** An MQTT client without a user name, where that is allowed. */
@@ -25,7 +25,7 @@ export interface RunningAuthenticator extends Authenticator {
   /** Takes over changes of accounts now instead of within a second; for who has just made one. */
   refresh(): Promise<void>
   /** Tells of deleted accounts, after their connections have ended. The listener must not throw. */
-  onDeleted(listener: (account: number) => void): void
+  onDeleted(listener: (deleted: DeletedAccount) => void): void
   /** Ends the connections whose tokens have expired; once a second. */
   endExpired(): void
   /** Forgets and removes logins that are long over; now and then. */
@@ -59,14 +59,14 @@ export async function createAuthenticator(deps: Deps): Promise<RunningAuthentica
   ])
   const tokens = createTokens({ secret: deps.jwtSecret === null ? ownSecret : Buffer.from(deps.jwtSecret), domain })
   const logins = await createLogins({ store: refreshTokens, tokens, logger })
-  const onDeleted: ((account: number) => void)[] = []
+  const onDeleted: ((deleted: DeletedAccount) => void)[] = []
   const live = createLiveAccounts({
     accounts,
     changes,
     changesSeen,
     onLogout: logins.ended,
-    onDeleted: (account) => {
-      for (const listener of onDeleted) listener(account)
+    onDeleted: (deleted) => {
+      for (const listener of onDeleted) listener(deleted)
     },
     logger,
   })
@@ -139,13 +139,16 @@ function createLoginSessions({
 
 type Ending = Login & Readonly<{ live: LiveAccounts; logins: Logins; expiries: Expiries }>
 
-function registerEnd({ live, logins, expiries, principal, session, expiresAt }: Ending, end: () => void): () => void {
+function registerEnd(
+  { live, logins, expiries, principal, session, expiresAt }: Ending,
+  end: (isGone: boolean) => void,
+): () => void {
   if (principal.account === anonymous.account) return () => undefined
   const entry = live.known(principal.account)
   const isOver = (session !== null && logins.isEnded(session)) || (expiresAt !== null && expiresAt <= Date.now())
   if (entry?.principal !== principal || isOver) {
     // The account or the login went while the connection was being made; the caller must hear of it after this call.
-    queueMicrotask(end)
+    queueMicrotask(() => end(entry === undefined))
     return () => undefined
   }
   const undos: (() => void)[] = []
@@ -153,14 +156,15 @@ function registerEnd({ live, logins, expiries, principal, session, expiresAt }: 
     for (const each of undos) each()
   }
   // A function of our own: the same `end` may be registered twice.
-  const once = () => {
+  const once = (isGone: boolean) => {
     undo()
-    end()
+    end(isGone)
   }
+  const onceOver = () => once(false)
   entry.ends.add(once)
   undos.push(() => entry.ends.delete(once))
-  if (session !== null) undos.push(logins.onEnd(session, once))
-  if (expiresAt !== null) undos.push(expiries.onEnd(expiresAt, once))
+  if (session !== null) undos.push(logins.onEnd(session, onceOver))
+  if (expiresAt !== null) undos.push(expiries.onEnd(expiresAt, onceOver))
   return undo
 }
 

@@ -1,6 +1,6 @@
 // The words of contacts: rosters and presence, as every border sees them. Types only.
 import type { BrokerError } from './errors.ts'
-import type { Roster, RosterItem } from './stores.ts'
+import type { DeletedAccount, Roster, RosterItem } from './stores.ts'
 import type { Party } from './types.ts'
 
 /** What one account says to another about seeing presence (RFC 6121 §3). */
@@ -9,11 +9,12 @@ export type Verb = 'subscribe' | 'subscribed' | 'unsubscribe' | 'unsubscribed'
 /**
  * What a change of a roster brings about, in the order in which clients are to be told:
  * `said`: `to` hears a verb of `from`, with the children of its `<presence>` as XML. `item`: an item of `owner` is new or
- * different; null: it is removed. `right`: `viewer` may from now on see the presence of `of`, or no longer.
+ * different; null: it is removed. `stale`: what `owner` has of an address is to be read again. `right`: `viewer` may from now on see the presence of `of`, or no longer.
  */
 export type ContactEvent =
   | Readonly<{ what: 'said'; verb: Verb; from: Party; to: Party; request: string }>
   | Readonly<{ what: 'item'; owner: Party; address: string; item: RosterItem | null; version: number }>
+  | Readonly<{ what: 'stale'; owner: Party; address: string }>
   | Readonly<{ what: 'right'; viewer: Party; of: Party; granted: boolean }>
 
 /** Rosters of this server's accounts. All changes are durable before anyone is told. */
@@ -28,8 +29,8 @@ export interface Rosters {
   /** Who may see the account's presence, and the account itself. At once when its roster is at hand. */
   audience(owner: Party): readonly Party[] | Promise<readonly Party[]>
   onEvent(listener: (event: ContactEvent) => void): void
-  /** The account was deleted; the store knows already. */
-  forget(account: number): void
+  /** An account was deleted; the store knows already. Its contacts are told, as if it had ended all subscriptions. */
+  forget(deleted: DeletedAccount): void
 }
 
 /** RFC 6121 §4.7.2.1; `available` is the absent one. */

@@ -39,5 +39,5 @@ export function createEvents({ counters, logger, audit }: Deps): Events {
 /** For a process that has no trail to write behind: the command line. */
 export function toAuditRow(happening: Happening): AuditRow {
   const { action, border, account = null, name = null, address = null, target = null, detail = {} } = happening
-  return { id: createUuid(), at: Date.now(), action, border, account, name, address, target, detail }
+  return { id: createUuid(), at: Date.now(), action, border, account, name, address: address || null, target, detail }
 }

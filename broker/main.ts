@@ -106,13 +106,13 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const devices = { delivered, directory, publicResource, anonymous: guest }
   const mqtt = await createMqttBorder({ ...shared, ...devices, store, log, policy })
   const { pressure, publisher } = mqtt
-  auth.onDeleted((account) => {
-    directory.forget(account)
-    rosters.forget(account)
-    mqtt.sessions.endOf(account)
+  auth.onDeleted((deleted) => {
+    directory.forget(deleted.account)
+    rosters.forget(deleted)
+    mqtt.sessions.endOf(deleted.account)
   })
   const archive = createArchive({ queries: store.archiveQueries, log, directory })
-  const registrar = createRegistrar({ accounts: store.accounts, domain, events })
+  const registrar = createRegistrar({ accounts: store.accounts, domain, events, logger })
   const xmpp = createXmpp({
     ...shared,
     pressure,

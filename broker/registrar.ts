@@ -2,6 +2,7 @@
 import { toAccountName } from './account-name.ts'
 import { makeVerifiers, preparePassword } from './auth/scram.ts'
 import type { Events } from './happening.ts'
+import type { Logger } from './log.ts'
 import { isLoopback, networkOf } from './network.ts'
 import type { AccountStore } from './stores.ts'
 import type { Registrar } from './types.ts'
@@ -12,37 +13,40 @@ const windowMs = 3_600_000
 const maxNetworks = 20_000
 
 type Deps = Readonly<{
-  accounts: Pick<AccountStore, 'create' | 'setVerifiers' | 'remove'>
+  accounts: Pick<AccountStore, 'create' | 'setVerifiers' | 'bury'>
   domain: string
   events: Events
+  logger: Logger
   /** A monotonic clock, milliseconds. */
   now?: () => number
 }>
 
-export function createRegistrar({ accounts, domain, events, now }: Deps): Registrar {
+export function createRegistrar({ accounts, domain, events, logger, now }: Deps): Registrar {
   const allowance = createAllowance(now ?? (() => performance.now()))
 
   return {
-    async create(username, password, address) {
+    async create(username, password, origin) {
       const name = toAccountName(username, domain)
       if (name === null || preparePassword(password) === null) return 'invalid'
       // Before the work of a key derivation; a name that is taken costs as much as one that is not.
-      if (!allowance.take(address)) return 'throttled'
+      if (!allowance.take(origin.address)) return 'throttled'
       const verifiers = await makeVerifiers(password)
       const account = await accounts.create({ name, role: 'user', plainTopics: 'none', verifiers }) // DESIGN §3
       if (account === null) return 'taken'
-      events.record({ action: 'account.created', border: 'xmpp', account: account.id, name, address, target: name })
+      events.record({ action: 'account.created', ...origin, account: account.id, name, target: name })
       return 'created'
     },
-    async changePassword({ account, name }, password) {
+    async changePassword({ account, name }, password, origin) {
       if (preparePassword(password) === null) return false
       await accounts.setVerifiers(name, await makeVerifiers(password))
-      events.record({ action: 'account.password', border: 'xmpp', account, name, target: name })
+      events.record({ action: 'account.password', ...origin, account, name, target: name })
       return true
     },
-    async cancel({ account, name }) {
-      await accounts.remove(name)
-      events.record({ action: 'account.deleted', border: 'xmpp', account, name, target: name })
+    async cancel({ account, name }, origin) {
+      const buried = await accounts.bury(name)
+      events.record({ action: 'account.deleted', ...origin, account, name, target: name })
+      // Nobody waits for it; what an interruption leaves goes with the hourly pruning.
+      buried?.purge().catch((err: unknown) => logger.warn({ err }, 'what a deleted account had goes later'))
     },
   }
 }

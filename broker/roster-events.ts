@@ -1,7 +1,8 @@
 // What clients are to be told of a change of both ends of a subscription, in order. Pure.
-import type { ContactEvent } from './contacts.ts'
+import type { ContactEvent, Verb } from './contacts.ts'
+import type { Directory } from './directory.ts'
 import { isSeen, type Said } from './roster-change.ts'
-import type { RosterChanged, RosterItem } from './stores.ts'
+import type { DeletedAccount, FormerContact, RosterChanged, RosterItem } from './stores.ts'
 import type { Party } from './types.ts'
 
 /** Who deals with whom. `peer`: the contact's account; null: there is none on this server. */
@@ -49,4 +50,29 @@ type Right = Readonly<{ viewer: Party; of: Party }>
 
 function rightEvent(was: boolean, is: boolean, right: Right): readonly ContactEvent[] {
   return was === is ? [] : [{ what: 'right', ...right, granted: is }]
+}
+
+/** RFC 6121 §2.1.6, §3: what those hear who had an account in their rosters that was deleted. */
+export function* farewellOf(
+  { account, name, contacts }: DeletedAccount,
+  directory: Pick<Directory, 'party'>,
+): Iterable<ContactEvent> {
+  const gone = directory.party(account, name)
+  for (const contact of contacts) {
+    const owner = directory.party(contact.id, contact.name)
+    for (const verb of farewells[contact.subscription]) {
+      yield { what: 'said', verb, from: gone, to: owner, request: '' }
+    }
+    yield { what: 'stale', owner, address: gone.address }
+    if (farewells[contact.subscription].includes('unsubscribed')) {
+      yield { what: 'right', viewer: owner, of: gone, granted: false }
+    }
+  }
+}
+
+const farewells: Readonly<Record<FormerContact['subscription'], readonly Verb[]>> = {
+  none: [],
+  to: ['unsubscribed'],
+  from: ['unsubscribe'],
+  both: ['unsubscribe', 'unsubscribed'],
 }

@@ -5,7 +5,7 @@ import { BrokerError } from './errors.ts'
 import { createKeyedTurns } from './keyed-turns.ts'
 import { createRosterCache, nameOf, type RosterCache } from './roster-cache.ts'
 import { type Decided, type Ends, putItem, removeItem, type Said, say } from './roster-change.ts'
-import { type Dealing, eventsOf } from './roster-events.ts'
+import { type Dealing, eventsOf, farewellOf } from './roster-events.ts'
 import { sizeOf } from './roster-size.ts'
 import type { RosterItem, RosterPair, RosterStore } from './stores.ts'
 import type { Party } from './types.ts'
@@ -89,7 +89,10 @@ export function createRosters({ store, directory, domain, limits = defaultLimits
       return turns.run([owner.id], async () => [owner, ...(await cache.load(owner.id)).audience])
     },
     onEvent: (listener) => void listeners.push(listener),
-    forget: cache.forget,
+    forget(deleted) {
+      cache.forget(deleted.account)
+      for (const event of farewellOf(deleted, directory)) for (const tell of listeners) tell(event)
+    },
   }
 }
 

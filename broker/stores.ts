@@ -28,7 +28,12 @@ export interface AccountStore {
    * change (subject `accounts`). False: no such account. May be repeated when it was interrupted.
    */
   remove(name: string): Promise<boolean>
+  /** The same, less what takes long: the log is out of reach and goes with `purge`, or by and by. Null: no such account. */
+  bury(name: string): Promise<Buried | null>
 }
+
+/** `wasThere`: not only as a tombstone. */
+export type Buried = Readonly<{ wasThere: boolean; purge(): Promise<void> }>
 
 /** `createdAt`: milliseconds since 1970. */
 export type ListedAccount = Pick<Account, 'name' | 'role' | 'plainTopics'> & Readonly<{ createdAt: number }>
@@ -342,8 +347,20 @@ export interface QueueStore {
 /** `session`: the login that was ended, with `logout`. */
 export type Change = Readonly<{
   n: number
-  detail: Readonly<{ account: number; what: 'password' | 'created' | 'logout' | 'deleted'; session?: string }>
+  detail: Readonly<{
+    account: number
+    what: 'password' | 'created' | 'logout' | 'deleted'
+    session?: string
+    /** With `deleted`. */
+    name?: string
+    contacts?: readonly FormerContact[]
+  }>
 }>
+
+/** Who had a deleted account in its roster, and how. */
+export type FormerContact = Readonly<{ id: number; name: string; subscription: RosterItem['subscription'] }>
+
+export type DeletedAccount = Readonly<{ account: number; name: string; contacts: readonly FormerContact[] }>
 
 /** Numbered change rows per subject: what other processes did (DESIGN §6). */
 export interface ChangeStore {

@@ -246,14 +246,14 @@ export interface Archive {
 /** Accounts that people make and keep themselves. */
 export interface Registrar {
   /**
-   * `username` in any spelling of its localpart; `address` is the peer's. The account may use no plain topics.
+   * `username` in any spelling of its localpart. The account may use no plain topics.
    * `invalid`: no account can have this name or this password. `throttled`: too many came from there.
    */
-  create(username: string, password: string, address: string): Promise<'created' | 'taken' | 'invalid' | 'throttled'>
+  create(username: string, password: string, origin: Origin): Promise<'created' | 'taken' | 'invalid' | 'throttled'>
   /** Ends all connections of the account, within a second. False: none can have this password. */
-  changePassword(principal: Principal, password: string): Promise<boolean>
-  /** The account goes, with what is its own. Ends its connections within a second. */
-  cancel(principal: Principal): Promise<void>
+  changePassword(principal: Principal, password: string, origin: Origin): Promise<boolean>
+  /** The account goes, with what is its own; a long history by and by. Ends its connections within a second. */
+  cancel(principal: Principal, origin: Origin): Promise<void>
 }
 
 /** SCRAM verifiers (RFC 5802 §3); a password is never kept. */
@@ -318,9 +318,9 @@ export interface Authenticator {
   token(accessToken: string, origin: Origin): Promise<Login | null>
   /**
    * Calls `end` once when connections of this account, or of this login, must close (account changed or removed, logged
-   * out, token expired). Returns undo.
+   * out, token expired); `isGone`: the account was deleted. Returns undo.
    */
-  onEnd(principal: Principal, end: () => void, login?: Login): () => void
+  onEnd(principal: Principal, end: (isGone: boolean) => void, login?: Login): () => void
 }
 
 /** A border or another part with a life of its own. `stop` may be called twice; it drains. */

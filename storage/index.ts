@@ -66,9 +66,11 @@ function migrationFault(error: unknown, { config }: Endpoint): StoreStartError {
 
 function createStore(endpoint: Endpoint, db: Database): Store {
   const removal = createQueueRemoval(db.pipelined())
+  const accountRemoval = createAccountRemoval(db, removal)
+  const prune = createPrune(db)
   let closed: Promise<void> | null = null
   return {
-    accounts: createAccountStore(db, createAccountRemoval(db, removal)),
+    accounts: createAccountStore(db, accountRemoval),
     archive: createArchiveStore(db, db.pipelined('joins batches')),
     archiveQueries: createArchiveQueryStore(db),
     sessions: createSessionStore(db, removal),
@@ -79,7 +81,10 @@ function createStore(endpoint: Endpoint, db: Database): Store {
     secrets: createSecretStore(db),
     refreshTokens: createRefreshTokenStore(db),
     audit: createAuditStore(db),
-    prune: createPrune(db),
+    async prune() {
+      await prune()
+      await accountRemoval.finish()
+    },
     async ping() {
       await Promise.race([db.query(PING, []), silence(PING_TIMEOUT_MS)])
     },

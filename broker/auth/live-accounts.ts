@@ -1,6 +1,6 @@
 // The accounts that this node knows: one live Principal each, kept in step with the store.
 import type { Logger } from '../log.ts'
-import type { Account, AccountStore, ChangeStore } from '../stores.ts'
+import type { Account, AccountStore, ChangeStore, DeletedAccount } from '../stores.ts'
 import type { Role } from '../types.ts'
 
 /** `types.ts` shows it to everyone else as read-only. */
@@ -12,8 +12,8 @@ export type Entry = {
   readonly principal: LivePrincipal
   /** HMAC of the last password that was right, and until when it counts; dropped when the password changes. */
   proof: Readonly<{ mac: Buffer; until: number }> | null
-  /** How to end the connections of the account. */
-  readonly ends: Set<() => void>
+  /** How to end the connections of the account; `isGone`: it was deleted. */
+  readonly ends: Set<(isGone: boolean) => void>
 }
 
 export interface LiveAccounts {
@@ -36,7 +36,7 @@ type Deps = Readonly<{
   /** A login was ended, perhaps by another process. */
   onLogout: (session: string) => void
   /** An account was deleted, perhaps one that this node does not know; its connections were told. */
-  onDeleted: (account: number) => void
+  onDeleted: (deleted: DeletedAccount) => void
   logger: Logger
 }>
 
@@ -62,12 +62,12 @@ export function createLiveAccounts({
 
   async function catchUp(): Promise<void> {
     for (const change of await changes.since('accounts', seen)) {
-      const { what, account, session } = change.detail
+      const { what, account, session, name = '', contacts = [] } = change.detail
       if (what === 'logout') onLogout(session ?? '')
       else {
         generation++
         await follow(account)
-        if (what === 'deleted') onDeleted(account)
+        if (what === 'deleted') onDeleted({ account, name, contacts })
       }
       seen = Math.max(seen, change.n)
     }
@@ -140,7 +140,7 @@ function createEntries(logger: Logger) {
       entry.account = account
       entry.principal.role = account.role
       entry.principal.plainTopics = account.plainTopics
-      endAll(entry, logger)
+      endAll(entry, false, logger)
       return entry
     },
     /** The account is gone. */
@@ -148,7 +148,7 @@ function createEntries(logger: Logger) {
       const entry = entries.get(id)
       if (!entry) return
       drop(entry)
-      endAll(entry, logger)
+      endAll(entry, true, logger)
     },
   }
 }
@@ -159,14 +159,14 @@ function toEntry(account: Account): Entry {
   return { account, principal, proof: null, ends: new Set() }
 }
 
-function endAll(entry: Entry, logger: Logger): void {
+function endAll(entry: Entry, isGone: boolean, logger: Logger): void {
   entry.proof = null
   entry.principal.epoch++
   const ends = [...entry.ends]
   entry.ends.clear()
   for (const end of ends) {
     try {
-      end()
+      end(isGone)
     } catch (err) {
       logger.error({ err, account: entry.account.name }, 'a connection could not be ended')
     }

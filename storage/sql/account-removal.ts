@@ -1,4 +1,5 @@
 // The end of an account: a tombstone at once, then what it had, in steps.
+import type { AccountStore, Buried, FormerContact } from '../../broker/stores.ts'
 import type { Connection, Database, Statement } from '../postgres.ts'
 import type { QueueRemoval } from './queue-removal.ts'
 
@@ -13,10 +14,11 @@ const BURY: Statement = {
   text: `WITH
   a AS (UPDATE accounts SET deleted_at = now(), scram_sha_1 = '', scram_sha_256 = '',
           credential_version = credential_version + 1
-        WHERE id = $1 AND deleted_at IS NULL RETURNING id),
+        WHERE id = $1 AND deleted_at IS NULL RETURNING id, name),
   s AS (UPDATE subjects SET last = last + 1 WHERE name = 'accounts' AND EXISTS (SELECT FROM a) RETURNING last),
   c AS (INSERT INTO changes (subject, n, detail)
-        SELECT 'accounts', s.last, jsonb_build_object('account', a.id, 'what', 'deleted') FROM a, s)
+        SELECT 'accounts', s.last, jsonb_build_object('account', a.id, 'what', 'deleted', 'name', a.name, 'contacts', $2::jsonb)
+        FROM a, s)
   SELECT id FROM a`,
 }
 
@@ -30,24 +32,39 @@ const LOCK_ROSTERS: Statement = {
   UPDATE rosters AS w SET version = version + 1 FROM r WHERE w.owner = r.owner`,
 }
 
-/** To its contacts it is an address without account, as any that was never one. */
-const LEAVE_ROSTERS: readonly Statement[] = [
-  {
-    name: 'account-removal-contacts',
-    text: `UPDATE roster_items SET contact = NULL, subscription = 'none', ask = false, request = NULL, approved = false
-    WHERE contact = $1 AND listed`,
-  },
+/** To its contacts it is an address without account, as any that was never one. Answers how they had it. */
+const LEAVE_CONTACTS: Statement = {
+  name: 'account-removal-contacts',
+  text: `WITH
+  was AS MATERIALIZED (
+    SELECT owner, address, subscription FROM roster_items WHERE contact = $1 AND listed),
+  u AS (
+    UPDATE roster_items AS i
+    SET contact = NULL, subscription = 'none', ask = false, request = NULL, approved = false
+    FROM was WHERE i.owner = was.owner AND i.address = was.address)
+  SELECT was.owner AS id, a.name, was.subscription FROM was JOIN accounts AS a ON a.id = was.owner`,
+}
+
+const END_ROSTER: readonly Statement[] = [
   { name: 'account-removal-requests', text: 'DELETE FROM roster_items WHERE contact = $1 OR owner = $1' },
   { name: 'account-removal-roster', text: 'DELETE FROM rosters WHERE owner = $1' },
 ]
 
-const END_LOGINS: readonly Statement[] = [
-  { name: 'account-removal-logins', text: 'DELETE FROM login_sessions WHERE account = $1' },
-  {
-    name: 'account-removal-subscriptions',
-    text: 'DELETE FROM subscriptions WHERE session = ANY (ARRAY(SELECT id FROM sessions WHERE account = $1))',
-  },
-]
+const END_LOGINS: Statement = {
+  name: 'account-removal-logins',
+  text: 'DELETE FROM login_sessions WHERE account = $1',
+}
+
+/** Sessions in order of id, then what hangs on them: as whoever else writes several locks them. */
+const LOCK_SESSIONS: Statement = {
+  name: 'account-removal-lock-sessions',
+  text: 'SELECT id FROM sessions WHERE account = $1 ORDER BY id FOR UPDATE',
+}
+
+const END_SUBSCRIPTIONS: Statement = {
+  name: 'account-removal-subscriptions',
+  text: 'DELETE FROM subscriptions WHERE session = ANY ($1::bigint[])',
+}
 
 const END_SESSIONS: Statement = {
   name: 'account-removal-sessions',
@@ -74,28 +91,61 @@ const PURGE_REST: readonly Statement[] = [
   { name: 'account-removal-oid-claims', text: 'DELETE FROM oid_claims WHERE sender = $1' },
 ]
 
-/** Answers whether there was such an account. May be repeated when it was interrupted. */
-export function createAccountRemoval(db: Database, queues: QueueRemoval): (name: string) => Promise<boolean> {
-  return async (name) => {
+/** Tombstones that an interrupted removal has left something of. */
+const UNFINISHED: Statement = {
+  name: 'account-removal-unfinished',
+  text: `SELECT id FROM accounts AS a
+  WHERE deleted_at < now() - interval '1 hour' AND EXISTS (SELECT FROM archive WHERE owner = a.id)`,
+}
+
+export type AccountRemoval = Pick<AccountStore, 'bury' | 'remove'> &
+  Readonly<{
+    /** Takes up removals that were interrupted. */
+    finish(): Promise<void>
+  }>
+
+export function createAccountRemoval(db: Database, queues: QueueRemoval): AccountRemoval {
+  async function bury(name: string): Promise<Buried | null> {
     const [found] = await db.query<{ id: number }>(FIND, [name])
-    if (found === undefined) return false
+    if (found === undefined) return null
     const { id } = found
-    const { wasThere, sessions } = await db.transaction((connection) => bury(connection, id))
-    if (sessions.length > 0) await queues.removeSessions(sessions)
-    for (let left = 1; left > 0; ) {
-      const [purged] = await db.query<{ n: number }>(PURGE, [id])
-      left = purged?.n ?? 0
+    const { wasThere, sessions } = await db.transaction((connection) => buryIn(connection, id))
+    const purge = async () => {
+      if (sessions.length > 0) await queues.removeSessions(sessions)
+      await purgeLog(db, id)
     }
-    for (const statement of PURGE_REST) await db.query(statement, [id])
-    return wasThere
+    return { wasThere, purge }
+  }
+
+  return {
+    bury,
+    async remove(name) {
+      const buried = await bury(name)
+      await buried?.purge()
+      return buried?.wasThere === true
+    },
+    async finish() {
+      for (const { id } of await db.query<{ id: number }>(UNFINISHED, [])) await purgeLog(db, id)
+    },
   }
 }
 
-async function bury(connection: Connection, id: number) {
+async function purgeLog(db: Connection, id: number): Promise<void> {
+  for (let left = 1; left > 0; ) {
+    const [purged] = await db.query<{ n: number }>(PURGE, [id])
+    left = purged?.n ?? 0
+  }
+  for (const statement of PURGE_REST) await db.query(statement, [id])
+}
+
+async function buryIn(connection: Connection, id: number) {
   await connection.query(END_LOG, [id])
-  for (const statement of [LOCK_ROSTERS, ...LEAVE_ROSTERS, ...END_LOGINS]) await connection.query(statement, [id])
-  const sessions = await connection.query<{ id: number }>(END_SESSIONS, [id])
+  await connection.query(LOCK_ROSTERS, [id])
+  const contacts = await connection.query<FormerContact>(LEAVE_CONTACTS, [id])
+  for (const statement of [...END_ROSTER, END_LOGINS, LOCK_SESSIONS]) await connection.query(statement, [id])
+  const sessions = (await connection.query<{ id: number }>(END_SESSIONS, [id])).map((session) => session.id)
+  if (sessions.length > 0) await connection.query(END_SUBSCRIPTIONS, [sessions])
   // Last: the counter of changes is locked until commit.
-  const buried = await connection.query(BURY, [id])
-  return { wasThere: buried.length > 0, sessions: sessions.map((session) => session.id) }
+  const buried = await connection.query(BURY, [id, JSON.stringify(contacts)])
+  return { wasThere: buried.length > 0, sessions }
 }

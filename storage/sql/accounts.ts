@@ -49,7 +49,7 @@ type Row = Readonly<{
   credential_version: number
 }>
 
-export function createAccountStore(db: Connection, remove: AccountStore['remove']): AccountStore {
+export function createAccountStore(db: Connection, removal: Pick<AccountStore, 'bury' | 'remove'>): AccountStore {
   async function one(statement: Statement, values: readonly unknown[]): Promise<Account | null> {
     const [row] = await db.query<Row>(statement, values)
     return row === undefined ? null : toAccount(row)
@@ -73,7 +73,8 @@ export function createAccountStore(db: Connection, remove: AccountStore['remove'
     setVerifiers: (name, verifiers) =>
       one(SET_VERIFIERS, ['password', name, toText(verifiers['SCRAM-SHA-1']), toText(verifiers['SCRAM-SHA-256'])]),
     list: (after, limit) => db.query<ListedAccount>(LIST, [after, limit]),
-    remove,
+    bury: removal.bury,
+    remove: removal.remove,
   }
 }
 

@@ -42,7 +42,12 @@ const FORGET: Statement = {
   text: 'DELETE FROM sessions WHERE account = $1 AND text_key(client_id) = text_key($2) RETURNING id',
 }
 
-const REMOVE: Statement = { name: 'sessions-remove', text: 'DELETE FROM sessions WHERE id = ANY ($1::bigint[])' }
+/** In order of id, as SAVE locks them; subscriptions come after their sessions everywhere. */
+const REMOVE: Statement = {
+  name: 'sessions-remove',
+  text: `DELETE FROM sessions WHERE id = ANY (ARRAY(
+    SELECT id FROM sessions WHERE id = ANY ($1::bigint[]) ORDER BY id FOR UPDATE))`,
+}
 const REMOVE_SUBSCRIPTIONS: Statement = {
   name: 'sessions-remove-subscriptions',
   text: 'DELETE FROM subscriptions WHERE session = ANY ($1::bigint[])',

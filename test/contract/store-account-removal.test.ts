@@ -3,6 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BrokerError } from '../../broker/errors.ts'
 import { type StoreUnderTest, someAccount, someMessage, someVerifiers, storeKinds } from '../helpers/store.ts'
 
+const plainFilter = {
+  qos: 1,
+  noLocal: false,
+  retainAsPublished: false,
+  subscriptionId: 0,
+  position: null,
+} as const
+
 describe.each(storeKinds)('deleted accounts on $name', ({ create }) => {
   let db: StoreUnderTest
   beforeAll(async () => {
@@ -25,7 +33,7 @@ describe.each(storeKinds)('deleted accounts on $name', ({ create }) => {
     expect(await accounts.remove(name)).toBe(false)
     expect(await accounts.remove('nobody-of-that-name')).toBe(false)
     expect(await changes.since('accounts', before)).toEqual([
-      { n: before + 1, detail: { account: id, what: 'deleted' } },
+      { n: before + 1, detail: { account: id, what: 'deleted', name, contacts: [] } },
     ])
     const rows = await db.sql('SELECT scram_sha_1, scram_sha_256 FROM accounts WHERE id = $1', [id])
     expect(rows).toEqual([{ scram_sha_1: '', scram_sha_256: '' }])
@@ -104,7 +112,11 @@ describe.each(storeKinds)('deleted accounts on $name', ({ create }) => {
         [owner.id, `${contact.name}@localhost`, contact.id],
       )
     }
+    const before = await db.store.changes.last('accounts')
     await accounts.remove(alice.name)
+    expect(await db.store.changes.since('accounts', before)).toMatchObject([
+      { detail: { account: alice.id, contacts: [{ id: bob.id, name: bob.name, subscription: 'both' }] } },
+    ])
     expect((await sessions.all()).some((session) => session.account === alice.id)).toBe(false)
     expect(await db.sql('SELECT FROM subscriptions WHERE session = $1', [id])).toEqual([])
     expect(await db.sql('SELECT FROM queue_bodies WHERE position = 70001')).toEqual([])
@@ -113,6 +125,46 @@ describe.each(storeKinds)('deleted accounts on $name', ({ create }) => {
       version: 1,
       items: [{ address: `${alice.name}@localhost`, contact: null, subscription: 'none' }],
     })
+  })
+
+  it('are out of reach before their log is, which goes later, by and by when that was interrupted', async () => {
+    const { archive, accounts } = db.store
+    const [alice, bob] = await pair()
+    await archive.append([someMessage(alice.id, bob.id)])
+    const [buried, other] = [await accounts.bury(alice.name), await accounts.bury(bob.name)]
+    expect([buried?.wasThere, await accounts.byName(alice.name)]).toEqual([true, null])
+    const left = ({ id }: { id: number }) => db.sql('SELECT seq FROM archive WHERE owner = $1', [id])
+    expect(await left(alice)).toHaveLength(1)
+    await buried?.purge()
+    expect(await left(alice)).toEqual([])
+    await db.store.prune()
+    expect([other?.wasThere, (await left(bob)).length]).toEqual([true, 1])
+    await db.sql(`UPDATE accounts SET deleted_at = now() - interval '2 hours' WHERE id = $1`, [bob.id])
+    await db.store.prune()
+    expect(await left(bob)).toEqual([])
+    expect(await accounts.bury('nobody-of-that-name')).toBeNull()
+  })
+
+  it('and the writes of their sessions never wait for each other in a circle', async () => {
+    const { sessions, accounts } = db.store
+    for (let round = 0; round < 20; round++) {
+      const [{ id: account, name }] = await pair()
+      const opened: number[] = []
+      for (let i = 0; i < 8; i++) {
+        const opening = { account, clientId: `c${i}`, expiryInterval: 60, clean: false, will: null }
+        opened.push((await sessions.open(opening)).id)
+      }
+      const filters = opened.map((_, i) => ({ ...plainFilter, filter: `f/${i}` }))
+      for (const id of opened) await sessions.subscribe(id, 1, filters)
+      const again = () => opened.toReversed().map((id) => sessions.subscribe(id, 1, filters))
+      await Promise.all([
+        ...again(),
+        sessions.remove(opened.slice(0, 4).toReversed()),
+        accounts.remove(name),
+        ...again(),
+      ])
+      expect(await db.sql('SELECT FROM subscriptions WHERE session = ANY ($1)', [opened])).toEqual([])
+    }
   })
 
   it('are not listed; the others are, page by page', async () => {

@@ -241,7 +241,7 @@ describe('a login with a token of the issuer', () => {
   test('ends with the account', async () => {
     const { name, token, ended } = await connected({})
     await broker.store.accounts.remove(name)
-    expect(await ended()).toEqual([0x98, 'reset'])
+    expect(await ended()).toEqual([0x98, 'not-authorized'])
     expect(await overAll(name, token)).toEqual(allRefused)
   })
 

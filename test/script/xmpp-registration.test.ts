@@ -1,9 +1,13 @@
 // XEP-0077: making an account, and what its owner may do with it.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { childOf, type Element, elementsOf } from '../../adapters/xmpp/element.ts'
+import { createLogger } from '../../broker/log.ts'
 import { createRegistrar } from '../../broker/registrar.ts'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
+import { befriend, presenceFrom } from '../helpers/contacts.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { createRest } from '../helpers/rest.ts'
+import { someMessage } from '../helpers/store.ts'
 import { connectClient, domain, loginClient, type XmppClient } from './xmpp-client.ts'
 
 const ns = 'jabber:iq:register'
@@ -99,9 +103,10 @@ describe('one address', () => {
       accounts,
       domain,
       events: { record: () => undefined },
+      logger: createLogger('silent'),
       now: () => clock,
     })
-    const create = (address: string) => registrar.create(freshName(), 'secret-1', address)
+    const create = (address: string) => registrar.create(freshName(), 'secret-1', { border: 'xmpp', address })
     for (let i = 0; i < 7; i++) {
       expect(await create('127.0.0.1')).toBe('created')
       expect(await create('203.0.113.9')).toBe(i < 5 ? 'created' : 'throttled')
@@ -141,11 +146,51 @@ describe('the owner of an account', () => {
     const [client, writer] = [await loginClient(broker.xmppPort, name), await loginClient(broker.xmppPort, other.name)]
     writer.write(`<message to='${name}@${domain}' type='chat'><body>hi</body></message>`)
     expect(await writer.ping()).toEqual([])
+    const desk = await loginClient(broker.xmppPort, name)
+    expect(await request(client, `<remove/>${words(name, 'secret-2')}`)).toBe('bad-request')
+    expect(await broker.store.accounts.byName(name)).not.toBeNull()
     expect(await request(client, '<remove/>')).toBe('result')
-    expect(await client.streamError()).toBe('reset')
+    expect(await client.streamError()).toBe('not-authorized') // §3.2
+    expect(await desk.streamError()).toBe('not-authorized')
     expect(await broker.store.accounts.byName(name)).toBeNull()
     writer.write(`<message to='${name}@${domain}' type='chat'><body>gone?</body></message>`)
     expect((await writer.ping()).map(({ attrs }) => attrs.type)).toEqual(['error'])
     writer.destroy()
+  })
+
+  it('has its answer however much it leaves behind', async () => {
+    const [{ name }, other] = [await broker.account('owner'), await broker.account('other')]
+    const [owner, peer] = [await broker.store.accounts.byName(name), await broker.store.accounts.byName(other.name)]
+    const message = () => someMessage(owner?.id ?? 0, peer?.id ?? 0)
+    for (let i = 0; i < 4; i++) await broker.store.archive.append(Array.from({ length: 5000 }, message))
+    const client = await loginClient(broker.xmppPort, name)
+    expect(await request(client, '<remove/>')).toBe('result')
+    expect(await client.streamError()).toBe('not-authorized')
+    await eventually(async () => (await broker.store.archive.read(owner?.id ?? 0, 0, 1)).length === 0)
+  })
+})
+
+describe('the contacts of an account that is deleted (RFC 6121 §2.1.6)', () => {
+  it.each(['by its owner', 'by another process'])('%s are told as if it had ended all subscriptions', async (who) => {
+    const [gone, friend] = [await broker.account('gone'), await broker.account('friend')]
+    await befriend(broker, gone, friend)
+    const watcher = await loginClient(broker.xmppPort, friend.name)
+    watcher.write(`<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver=''/></iq><presence/>`)
+    await watcher.until('presence')
+    const client = await loginClient(broker.xmppPort, gone.name, 'phone')
+    client.write('<presence/>')
+    expect((await presenceFrom(watcher, gone)).attrs.type).toBeUndefined()
+    if (who === 'by its owner') expect(await request(client, '<remove/>')).toBe('result')
+    else await broker.store.accounts.remove(gone.name)
+    const types = []
+    for (let i = 0; i < 3; i++) types.push((await watcher.until('presence')).attrs.type)
+    expect(types).toEqual(['unavailable', 'unsubscribe', 'unsubscribed'])
+    const query = childOf(await watcher.until('iq'), 'query', 'jabber:iq:roster')
+    expect(query && elementsOf(query)[0]?.attrs).toMatchObject({ jid: `${gone.name}@${domain}`, subscription: 'none' })
+    // What was pushed is what the roster is now.
+    watcher.write(`<iq type='get' id='again'><query xmlns='jabber:iq:roster' ver='${query?.attrs.ver}'/></iq>`)
+    const again = await watcher.until('iq')
+    expect([again.attrs.id, again.children]).toEqual(['again', []])
+    watcher.destroy()
   })
 })

@@ -125,7 +125,7 @@ test('a connection that is made with a token which has just expired ends at once
   const login = await auth.token(await sign({ sub: name }), from)
   if (!login) throw new Error('no login')
   const over = { ...login, expiresAt: Date.now() - 1 }
-  await new Promise<void>((resolve) => auth.onEnd(login.principal, resolve, over))
+  await new Promise<boolean>((resolve) => auth.onEnd(login.principal, resolve, over))
 })
 
 test('no part of a token is in the log or in the audit trail', async () => {

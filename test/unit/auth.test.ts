@@ -241,7 +241,7 @@ describe('a log-out', () => {
     const login = await auth.token(pair.accessToken, from)
     if (!login) throw new Error('no login')
     await auth.endLogin(login, from)
-    await new Promise<void>((resolve) => auth.onEnd(principal, resolve, login))
+    await new Promise<boolean>((resolve) => auth.onEnd(principal, resolve, login))
   })
 })
 

@@ -1,6 +1,7 @@
 // RFC 6121 §2: Managing the Roster  https://www.rfc-editor.org/rfc/rfc6121#section-2
 import type { ContactEvent, Rosters } from '../../../broker/contacts.ts'
 import { BrokerError } from '../../../broker/errors.ts'
+import type { Logger } from '../../../broker/log.ts'
 import type { RosterItem } from '../../../broker/stores.ts'
 import { childOf, clientNs, type Element, el, elementsOf, textOf } from '../element.ts'
 import type { ClientSession, Feature, Interest, IqAnswer, Resources, StreamFeature, Target } from '../feature.ts'
@@ -12,10 +13,10 @@ const ns = 'jabber:iq:roster'
 const maxNameBytes = 255
 const maxGroups = 50
 
-type Deps = Readonly<{ rosters: Rosters; resources: Resources; interest: Interest }>
+type Deps = Readonly<{ rosters: Rosters; resources: Resources; interest: Interest; logger: Logger }>
 
 /** Shows and changes the roster, and pushes every change to the resources that have asked for it, whoever made it. */
-export function createRoster({ rosters, resources, interest }: Deps): Feature {
+export function createRoster({ rosters, resources, interest, logger }: Deps): Feature {
   let pushes = 0
 
   async function get(iq: Stanza, session: ClientSession, target: Target): Promise<IqAnswer> {
@@ -52,6 +53,14 @@ export function createRoster({ rosters, resources, interest }: Deps): Feature {
     }
   }
 
+  /** An address whose account was deleted by whoever may. */
+  async function pushStale({ owner, address }: ContactEvent & { what: 'stale' }): Promise<void> {
+    if (!resources.of(owner.name).some((session) => interest.has(session))) return
+    const { version, items } = await rosters.read(owner.id)
+    const item = items.find((one) => one.address === address && one.listed) ?? null
+    push({ what: 'item', owner, address, item, version })
+  }
+
   return {
     name: 'roster',
     spec: 'RFC 6121 §2',
@@ -61,6 +70,8 @@ export function createRoster({ rosters, resources, interest }: Deps): Feature {
       host.onIq('set', ns, 'query', set)
       rosters.onEvent((event) => {
         if (event.what === 'item') push(event)
+        if (event.what !== 'stale') return
+        pushStale(event).catch((err: unknown) => logger.warn({ err }, 'a roster was not pushed'))
       })
     },
   }

@@ -3,8 +3,8 @@
 import { toAccountName } from '../../../broker/account-name.ts'
 import { BrokerError } from '../../../broker/errors.ts'
 import { TransientStoreError } from '../../../broker/stores.ts'
-import type { Registrar } from '../../../broker/types.ts'
-import { childOf, childText, clientNs, type Element, el } from '../element.ts'
+import type { Origin, Registrar } from '../../../broker/types.ts'
+import { childOf, childText, clientNs, type Element, el, elementsOf } from '../element.ts'
 import type { ClientSession, ClientStream, Feature, IqAnswer, StreamFeature } from '../feature.ts'
 import { errorOf, isStanzaError, type Stanza, type StanzaError, stanzaError, toStanzaError } from '../stanza.ts'
 
@@ -20,7 +20,7 @@ export function createRegistrationOffer({
     const username = childText(query, 'username')
     const password = childText(query, 'password')
     if (!username || !password) return stanzaError('not-acceptable', 'modify') // §3.1.1
-    switch (await registrar.create(username, password, stream.address)) {
+    switch (await registrar.create(username, password, originOf(stream.address))) {
       case 'created':
         return undefined
       case 'taken':
@@ -83,14 +83,16 @@ export function createRegistration({ registrar, domain }: Readonly<{ registrar: 
     const query = childOf(iq.element, 'query', ns)
     if (query === undefined) return stanzaError('bad-request', 'modify')
     if (childOf(query, 'remove') !== undefined) {
-      await registrar.cancel(session.principal)
+      if (elementsOf(query).length > 1) return stanzaError('bad-request', 'modify')
+      // §3.2: once that is told, all streams of the account end with `not-authorized`.
+      await registrar.cancel(session.principal, originOf(''))
       return undefined
     }
     const username = childText(query, 'username')
     const password = childText(query, 'password')
     if (!username || !password) return stanzaError('bad-request', 'modify')
     if (toAccountName(username, domain) !== session.principal.name) return stanzaError('not-allowed') // §3.3
-    const isDone = await registrar.changePassword(session.principal, password)
+    const isDone = await registrar.changePassword(session.principal, password, originOf(''))
     return isDone ? undefined : stanzaError('not-acceptable', 'modify', 'No account can have this password.')
   }
 
@@ -105,6 +107,9 @@ export function createRegistration({ registrar, domain }: Readonly<{ registrar: 
     },
   }
 }
+
+/** Of a bound resource only the account is known. */
+const originOf = (address: string): Origin => ({ border: 'xmpp', address })
 
 function toRefusal(fault: unknown): StanzaError {
   if (fault instanceof BrokerError) return toStanzaError(fault)
