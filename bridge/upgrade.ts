@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { WebSocketServer } from 'ws'
 import { BrokerError } from '../broker/errors.ts'
-import type { Peer } from '../broker/network.ts'
+import type { Carrier, Peer } from '../broker/network.ts'
 import { refuse } from './broken-request.ts'
 import { type IsTrusted, peerOf } from './peer.ts'
 import { ofStatus, toProblem } from './problem.ts'
@@ -17,10 +17,13 @@ export type Upgrade = Readonly<{
   subprotocol: string
   frames: Frames
   maxMessageBytes: number
-  onSocket(socket: Duplex, peer: Peer): void
+  /** What a message that is not whole yet may have while its sender is not logged in. */
+  maxStrangerBytes: number
+  onSocket(socket: Carrier, peer: Peer): void
 }>
 
 const maxPieces = 4096
+const maxWaitingPongs = 60
 const keepAliveMs = 60_000
 const closeTimeoutMs = 5000
 
@@ -57,7 +60,7 @@ export function createUpgrades({ upgrades, isTrusted }: Deps): AttachUpgrades {
     const peer = peerOf(request, isTrusted)
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       if (socket instanceof Socket) socket.setKeepAlive(true, keepAliveMs)
-      upgrade.onSocket(toStream(webSocket, socket, upgrade.frames), peer)
+      upgrade.onSocket(toStream(webSocket, socket, upgrade), peer)
     })
   }
 
@@ -80,8 +83,8 @@ function createServer({ subprotocol, maxMessageBytes }: Upgrade): WebSocketServe
     maxFragments: maxPieces,
     maxBufferedChunks: maxPieces,
     handleProtocols: () => subprotocol,
-    // Known to ws 8.23, not yet to its types.
-    ...{ closeTimeout: closeTimeoutMs },
+    // Known to ws 8.23, not yet to its types; who pings on without taking the answers is torn off.
+    ...{ closeTimeout: closeTimeoutMs, maxPendingAutoPongs: maxWaitingPongs },
   })
   // §4.2.1, §4.4: a version that is not 13, a key that is none.
   server.on('wsClientError', (_error, socket) => {

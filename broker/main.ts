@@ -195,13 +195,18 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
 }
 
 /** Over HTTP's ports: MQTT 5 §6, RFC 7395. */
-function upgradesTo(mqtt: MqttAdapter, xmpp: XmppAdapter, { maxPacketBytes }: Limits): readonly Upgrade[] {
+function upgradesTo(
+  mqtt: MqttAdapter,
+  xmpp: XmppAdapter,
+  { maxPacketBytes, connectBytes }: Limits,
+): readonly Upgrade[] {
   return [
     {
       path: '/mqtt',
       subprotocol: 'mqtt',
       frames: 'binary',
       maxMessageBytes: maxPacketBytes + 64 * KiB,
+      maxStrangerBytes: connectBytes + 4 * KiB,
       onSocket: (socket, peer) => mqtt.take(socket, peer.address),
     },
     {
@@ -209,6 +214,7 @@ function upgradesTo(mqtt: MqttAdapter, xmpp: XmppAdapter, { maxPacketBytes }: Li
       subprotocol: 'xmpp',
       frames: 'text',
       maxMessageBytes: 256 * KiB,
+      maxStrangerBytes: 32 * KiB,
       onSocket: xmpp.takeWebSocket,
     },
   ]

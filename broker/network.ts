@@ -1,5 +1,6 @@
 // From where a peer comes: what its address says, and what counts as one for limits. Pure.
 import { BlockList, isIPv6 } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** Who is at the other end of a connection, whatever stands between. */
 export type Peer = Readonly<{
@@ -8,6 +9,12 @@ export type Peer = Readonly<{
   /** Over TLS, or from this very machine: nobody on the way can read along. */
   isSecure: boolean
 }>
+
+/** What a connection goes over. */
+export type Carrier = Duplex & {
+  /** To be called when the peer has logged in: where there is such a function, little of a stranger's input is kept. */
+  trust?(): void
+}
 
 const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8, 'ipv4')

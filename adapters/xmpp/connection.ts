@@ -1,10 +1,9 @@
 // One connection, whatever carries it: what comes in, what waits to go out, and how it ends.
 import { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { type SecureContext, TLSSocket } from 'node:tls'
 import type { Limits } from '../../broker/limits.ts'
 import type { Logger } from '../../broker/log.ts'
-import type { Peer } from '../../broker/network.ts'
+import type { Carrier, Peer } from '../../broker/network.ts'
 import type { Framing } from './framing.ts'
 import { createOutput, type Output } from './output.ts'
 
@@ -12,7 +11,7 @@ import { createOutput, type Output } from './output.ts'
 const closingMs = 5000
 
 /** What a border has accepted. */
-export type Transport = Readonly<{ socket: Duplex; peer: Peer; framing: Framing }>
+export type Transport = Readonly<{ socket: Carrier; peer: Peer; framing: Framing }>
 
 type Options = Readonly<{
   limits: Pick<Limits, 'outputBytes' | 'outputStallMs'>
@@ -34,6 +33,8 @@ export interface Connection {
   setReading(isWanted: boolean): void
   /** What has been written leaves in the clear; the next byte that is read is TLS. */
   startTls(context: SecureContext): void
+  /** The peer has logged in. */
+  trust(): void
   /** Sends what waits and closes; what the peer still says is not read. */
   end(): void
   /** Once a second: tears off a peer that takes nothing or does not go. */
@@ -44,7 +45,7 @@ export function createConnection({ socket: first, peer, framing }: Transport, op
   const { limits, logger, onData, onDrain } = options
   const output = createOutput(first, { framing, maxBytes: limits.outputBytes, onDrain })
   const openedAt = performance.now()
-  let socket = first
+  let socket: Carrier = first
   let endedAt: number | null = null
   let isShakingHands = false
   let isClosed = false
@@ -80,6 +81,7 @@ export function createConnection({ socket: first, peer, framing }: Transport, op
       if (isWanted) socket.resume()
       else socket.pause()
     },
+    trust: () => socket.trust?.(),
     startTls(context) {
       if (!(socket instanceof Socket)) throw new Error('only a plain socket begins TLS')
       output.flush()

@@ -1,6 +1,5 @@
 // The XMPP border: RFC 6120 and RFC 6121 over TCP with STARTTLS, over TLS (XEP-0368), and over WebSocket (RFC 7395).
 import { createServer, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type SecureContext } from 'node:tls'
 import { toDomain } from '../../broker/account-name.ts'
 import type { Config } from '../../broker/config.ts'
@@ -10,7 +9,7 @@ import type { Limits } from '../../broker/limits.ts'
 import type { Listener, Listeners } from '../../broker/listener.ts'
 import type { Logger } from '../../broker/log.ts'
 import type { Counters } from '../../broker/metrics.ts'
-import type { Peer } from '../../broker/network.ts'
+import type { Carrier, Peer } from '../../broker/network.ts'
 import type { Pressure } from '../../broker/pressure.ts'
 import type { Adapter, Admission, Archive, Authenticator, Followers, Registrar } from '../../broker/types.ts'
 import type { Transport } from './connection.ts'
@@ -49,7 +48,7 @@ export type XmppDeps = Readonly<{
 export type XmppAdapter = Adapter &
   Readonly<{
     /** A WebSocket that another border has accepted: each read and each write is one message. */
-    takeWebSocket(socket: Duplex, peer: Peer): void
+    takeWebSocket(socket: Carrier, peer: Peer): void
   }>
 
 export function createXmpp(deps: XmppDeps): XmppAdapter {

@@ -116,6 +116,7 @@ export class Stream implements ClientStream {
   authenticate(login: Login, success: Element): void {
     const { principal } = login
     this.principal = principal
+    this.#connection.trust()
     const end = (isGone: boolean) =>
       isGone ? this.fail('not-authorized', 'The account was deleted.') : this.fail('reset', 'Log in again.')
     this.#forgetEnd = this.#deps.authenticator.onEnd(principal, end, login)

@@ -1,6 +1,7 @@
 // One MQTT connection: its life from the first byte to the last. MQTT 5 §4.13, 3.1.1 §4.8
 import type { Duplex } from 'node:stream'
 import type { BrokerError } from '../errors.ts'
+import type { Carrier } from '../network.ts'
 import type { Publication, Wire } from '../publication.ts'
 import type { Session } from '../session.ts'
 import type { SessionDevice } from '../session-parts.ts'
@@ -51,7 +52,7 @@ function destroySocket(this: Duplex): void {
 }
 
 export class Connection implements Transport, PublishOwner, DrainListener {
-  private readonly socket: Duplex
+  private readonly socket: Carrier
   private readonly address: string
   private readonly host: Host
   private readonly onClose: (connection: Connection) => void
@@ -76,7 +77,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
   private stalledSeconds = 0
   private drainedBefore = 0
 
-  constructor(socket: Duplex, address: string, host: Host, onClose: (connection: Connection) => void) {
+  constructor(socket: Carrier, address: string, host: Host, onClose: (connection: Connection) => void) {
     this.socket = socket
     this.address = address
     this.host = host
@@ -293,6 +294,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     this.host.counters.mqttConnects++
     this.maxPacketBytes = accepted.maxPacketBytes
     this.input.maxPacketBytes = this.host.limits.maxPacketBytes
+    this.socket.trust?.()
     this.path = new PublishPath({
       host: this.host,
       principal,

@@ -1,9 +1,9 @@
 // The MQTT border: listeners, the connections they take, and the sweep over them.
 import { createServer } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer } from 'node:tls'
 import type { Config } from '../config.ts'
 import type { Listener, Listeners } from '../listener.ts'
+import type { Carrier } from '../network.ts'
 import type { Adapter, Listening } from '../types.ts'
 import { Connection, closeReason } from './connection.ts'
 import type { Host } from './host.ts'
@@ -16,7 +16,7 @@ export type MqttDeps = Readonly<{ config: Pick<Config, 'mqtt'>; listeners: Liste
 export type MqttAdapter = Adapter &
   Readonly<{
     /** A connection that another border has accepted: MQTT packets in both directions, cut anywhere. */
-    take(socket: Duplex, address: string): void
+    take(socket: Carrier, address: string): void
   }>
 
 export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
@@ -25,7 +25,7 @@ export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
   let sweeper: NodeJS.Timeout | null = null
   let whenEmpty: (() => void) | null = null
 
-  function take(socket: Duplex, address: string): void {
+  function take(socket: Carrier, address: string): void {
     if (connections.size >= host.limits.connections) {
       socket.destroy()
       return

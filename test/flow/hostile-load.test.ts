@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../helpers/eventually.ts'
-import { frame, openFrames } from '../helpers/hostile-frames.ts'
+import { frame, openFrames, readFrames } from '../helpers/hostile-frames.ts'
 import { heard, isTls, listeners, metric, open, type Target } from '../helpers/hostile-target.ts'
 import { startWitnesses, type Witnesses } from '../helpers/hostile-witnesses.ts'
 import { connectPacket, pingPacket } from '../helpers/mqtt-bytes.ts'
@@ -162,6 +162,61 @@ describe('many small pieces', () => {
     })
     expect(growth).toBeLessThan(boundMiB)
     await eventually(onlyWitnesses)
+  })
+})
+
+describe('strangers whose first message never becomes whole', () => {
+  const halves = [
+    ['/mqtt', 2, 150, 1024 * 1024],
+    ['/xmpp-websocket', 1, 500, 250 * 1024],
+  ] as const
+
+  it.each(halves)('on %s wait with as little as over TCP', async (path, opcode, count, bytes) => {
+    const half = frame({ opcode, payload: 'x'.repeat(bytes) }).subarray(0, -1)
+    const growth = await growthDuring(async () => {
+      const sockets = Array.from({ length: count }, () => openFrames(target, 'http', path))
+      const ends = sockets.map((socket) => heard(socket, 30_000))
+      for (const socket of sockets) socket.write(half)
+      const codes = (await Promise.all(ends)).map((said) => readFrames(said).closeCode)
+      // Who still speaks when the connection is closed may lose the code.
+      for (const code of codes) expect([1009, null]).toContain(code)
+    })
+    expect(growth).toBeLessThan(boundMiB)
+    await eventually(onlyWitnesses)
+  })
+})
+
+describe('pings of one who is logged in and does not read', () => {
+  const pings = Buffer.concat(Array.from({ length: 1000 }, () => frame({ opcode: 9, payload: 'x'.repeat(125) })))
+  const token = (name: string) => Buffer.from(`\0${name}\0${name}-pw`).toString('base64')
+  const xmppLogin = (name: string) => [
+    `<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='${domain}' version='1.0'/>`,
+    `<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>${token(name)}</auth>`,
+  ]
+  const logins = {
+    '/mqtt': (name: string) => [
+      frame({ payload: connectPacket({ username: name, password: `${name}-pw`, clientId: 'pings' }) }),
+    ],
+    '/xmpp-websocket': (name: string) => xmppLogin(name).map((payload) => frame({ opcode: 1, payload })),
+  }
+  const welcome = { '/mqtt': /\x20.\0\0/s, '/xmpp-websocket': /<success/ }
+  const places = (['http', 'https'] as const).flatMap((name) =>
+    (['/mqtt', '/xmpp-websocket'] as const).map((path) => [name, path] as const),
+  )
+
+  it.each(places)('end the connection on %s%s', async (name, path) => {
+    const [, , , , , account] = target.accounts
+    const socket = openFrames(target, name, path)
+    let said = ''
+    socket.on('data', (bytes: Buffer) => {
+      said += bytes.toString('latin1')
+    })
+    socket.write(Buffer.concat(logins[path](account)))
+    await eventually(() => welcome[path].test(said))
+    socket.pause()
+    const growth = await growthDuring(() => pour(socket, pings, 1000))
+    expect(socket.writable).toBe(false)
+    expect(growth).toBeLessThan(boundMiB)
   })
 })
 
