@@ -12,7 +12,7 @@ import type { Listeners } from '../broker/listener.ts'
 import type { Logger } from '../broker/log.ts'
 import type { Metrics } from '../broker/metrics.ts'
 import type { AuditStore } from '../broker/stores.ts'
-import type { Adapter, Admission, Authenticator, PlainPublisher } from '../broker/types.ts'
+import type { Adapter, Admission, Archive, Authenticator, PlainPublisher } from '../broker/types.ts'
 import type { App } from './app.ts'
 import { createBearer } from './bearer.ts'
 import { openapi } from './openapi.ts'
@@ -21,7 +21,7 @@ import { createErrorHandler, ofStatus, sendProblem, toProblem } from './problem.
 import { protection } from './protection.ts'
 import { audit } from './routes/audit.ts'
 import { type Health, health } from './routes/health.ts'
-import { history, type LookUp, type ReadHistory } from './routes/history.ts'
+import { history } from './routes/history.ts'
 import { logins } from './routes/logins.ts'
 import { messages } from './routes/messages.ts'
 import { answerMetrics, metrics } from './routes/metrics.ts'
@@ -40,8 +40,7 @@ export type HttpDeps = Readonly<{
   admission: Admission
   /** Of the database (DESIGN §9). */
   pressure: Readonly<{ isFull(): boolean }>
-  readHistory: ReadHistory
-  lookUp: LookUp
+  archive: Archive
   publisher: PlainPublisher
   presence: Presence
   events: Events

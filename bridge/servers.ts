@@ -17,7 +17,9 @@ const optionsFor = ({ loginMs }: Deps['limits']): ServerOptions => ({
   noDelay: true,
 })
 const stopDeadlineMs = 5000
-/** Each answer waits in memory for those before it. */
+/** Requests of one connection that are at work, or whose answers wait in memory until it is read. */
+const maxStarted = 8
+/** Those and the ones behind them, of which only the requests are kept. */
 const maxPipelined = 100
 
 type Deps = Readonly<{
@@ -95,41 +97,61 @@ export function createServers(deps: Deps): Servers {
   }
 }
 
+type Pipeline = { started: number; readonly waiting: (() => void)[] }
+
 /** The requests that have no answer yet, of all connections and of each. */
 function createRunning() {
-  const bySocket = new WeakMap<Duplex, { count: number }>()
+  const bySocket = new WeakMap<Duplex, Pipeline>()
   let total = 0
   let onIdle: (() => void) | null = null
 
-  function settle(of: { count: number }, count: number): void {
-    of.count -= count
+  function settle(count: number): void {
     total -= count
     if (total === 0) onIdle?.()
   }
 
-  function countOf(socket: Duplex): { count: number } {
+  function pipelineOf(socket: Duplex): Pipeline {
     const known = bySocket.get(socket)
     if (known) return known
-    const made = { count: 0 }
+    const made: Pipeline = { started: 0, waiting: [] }
     bySocket.set(socket, made)
     // Answers that wait for others never close.
-    socket.once('close', () => settle(made, made.count))
+    socket.once('close', () => {
+      const count = countOf(made)
+      made.started = 0
+      made.waiting.length = 0
+      settle(count)
+    })
     return made
   }
 
+  function start(of: Pipeline, next: () => void): void {
+    of.started++
+    next()
+  }
+
   return {
-    hasAnyOf: (socket: Duplex) => (bySocket.get(socket)?.count ?? 0) > 0,
-    /** Closes who asks too much without waiting for the answers. */
+    hasAnyOf: (socket: Duplex) => countOf(bySocket.get(socket)) > 0,
+    /** Starts so many of a connection at once, and closes who asks too much without waiting for the answers. */
     limited(onRequest: RequestListener): RequestListener {
       return (request, response) => {
-        const of = countOf(request.socket)
-        of.count++
+        const { socket } = request
+        const of = pipelineOf(socket)
+        if (countOf(of) >= maxPipelined) {
+          socket.destroy()
+          return
+        }
         total++
         response.once('close', () => {
-          if (of.count > 0) settle(of, 1)
+          if (of.started === 0) return
+          of.started--
+          settle(1)
+          const next = socket.destroyed ? undefined : of.waiting.shift()
+          if (next) start(of, next)
         })
-        if (of.count > maxPipelined) request.socket.destroy()
-        else onRequest(request, response)
+        const next = () => onRequest(request, response)
+        if (of.started < maxStarted) start(of, next)
+        else of.waiting.push(next)
       }
     },
     async end(deadlineMs: number): Promise<void> {
@@ -143,4 +165,8 @@ function createRunning() {
       })
     },
   }
+}
+
+function countOf(of: Pipeline | undefined): number {
+  return of ? of.started + of.waiting.length : 0
 }

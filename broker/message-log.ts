@@ -14,8 +14,6 @@ export type MessageLog = Readonly<{
   append(item: LogItem): void
   /** Oldest first, `seq > after`. */
   read(owner: number, after: number, limit: number): Promise<readonly LogEntry[]>
-  /** Newest first, `seq < before` (null: from the head), the conversation with `peer`. */
-  history(owner: number, peer: number, before: number | null, limit: number): Promise<readonly LogEntry[]>
   head(owner: number): Promise<number>
   toEntry(row: ArchiveRow): LogEntry
   /** Told of every appended entry, in order per owner. */
@@ -90,7 +88,6 @@ export function createMessageLog({ archive, directory, contentOfXml, counters, l
   return {
     append: (item) => batcher.add(item, 300 + item.message.body.text.length * 2),
     read: async (owner, after, limit) => (await archive.read(owner, after, limit)).map(toEntry),
-    history: async (owner, peer, before, limit) => (await archive.history(owner, peer, before, limit)).map(toEntry),
     head: (owner) => archive.head(owner),
     toEntry,
     onAppended: (listener) => void listeners.push(listener),

@@ -100,8 +100,6 @@ export interface ArchiveStore {
   append(batch: readonly Appending[]): Promise<readonly (Appended | Error)[]>
   /** Oldest first, `seq > after`, at most `limit`. */
   read(owner: number, after: number, limit: number): Promise<readonly ArchiveRow[]>
-  /** Newest first, `seq < before` (null: from the head), only the conversation with `peer`. */
-  history(owner: number, peer: number, before: number | null, limit: number): Promise<readonly ArchiveRow[]>
   /** The owner's last seq; 0 when its log is empty. */
   head(owner: number): Promise<number>
   /** The smallest seq to start behind so that at most `limit` received messages newer than the account position follow. */

@@ -2,24 +2,17 @@ import { z } from 'zod'
 import { toAccountName } from '../../broker/account-name.ts'
 import type { Events } from '../../broker/happening.ts'
 import { toEnvelope } from '../../broker/message.ts'
-import type { LogEntry, Party } from '../../broker/types.ts'
+import type { Archive } from '../../broker/types.ts'
 import type { App } from '../app.ts'
 import { type Bearer, originOf, principalOf } from '../bearer.ts'
 import { fromCursor, linkNext, pageQuery, toCursor } from '../cursor.ts'
 import { problems } from '../responses.ts'
 
-/** Newest first, `seq < before` (null: from the head), the owner's conversation with `peer`. */
-export type ReadHistory = (
-  owner: number,
-  peer: number,
-  before: number | null,
-  limit: number,
-) => Promise<readonly LogEntry[]>
+type Deps = Readonly<{ archive: Pick<Archive, 'page' | 'lookUp'>; events: Events; bearer: Bearer; domain: string }>
 
-/** Null: no such account. */
-export type LookUp = (name: string) => Promise<Party | null>
-
-type Deps = Readonly<{ readHistory: ReadHistory; lookUp: LookUp; events: Events; bearer: Bearer; domain: string }>
+/** What a page's messages have together; a longer one ends there, and `next` goes on. */
+const maxPageBytes = 512 * 1024
+const whole = { after: 0, resource: null, seqs: null, order: 'newest', skip: 0, maxBytes: maxPageBytes } as const
 
 const querystring = pageQuery.extend({ with: z.string().min(1).describe('a name, or an address of this domain') })
 // What others sent by other protocols may have more fields.
@@ -36,10 +29,10 @@ const envelope = z.looseObject({
 const answer = z.object({ items: z.array(envelope), next: z.string().nullable() })
 
 /**
- * GET /v1/history: one page of one's own conversation, oldest first within the page. `next` leads to the page before it;
- * null: there is none. A name without an account has an empty history, like one that was never written to.
+ * GET /v1/history: one page of one's own conversation, oldest first within the page. A page may have fewer than `limit`: `next` leads to
+ * the page before it; null: there is none. A name without an account has an empty history, like one that was never written to.
  */
-export function history(app: App, { readHistory, lookUp, events, bearer, domain }: Deps): void {
+export function history(app: App, { archive, events, bearer, domain }: Deps): void {
   const schema = {
     tags: ['chat'],
     summary: 'Read a conversation',
@@ -53,17 +46,17 @@ export function history(app: App, { readHistory, lookUp, events, bearer, domain 
     const peer = await find(peerName)
     if (!peer) return { items: [], next: null }
     const { account, name } = principalOf(request)
-    const newestFirst = await readHistory(account, peer.id, before, limit + 1)
+    const range = { ...whole, peer: peer.id, before: before ?? Number.MAX_SAFE_INTEGER, limit }
+    const { entries, hasMore } = await archive.page(account, range)
     events.record({ action: 'history.read', ...originOf(request), account, name, target: peer.name })
-    const page = newestFirst.slice(0, limit).reverse()
-    const oldest = newestFirst.length > limit ? page[0] : undefined
+    const oldest = hasMore ? entries[0] : undefined
     const next = oldest ? toCursor(oldest.seq) : null
     linkNext(request, reply, next)
-    return { items: page.map((entry) => ({ ...toEnvelope(entry) })), next }
+    return { items: entries.map((entry) => ({ ...toEnvelope(entry) })), next }
   })
 
-  async function find(peerName: string): Promise<Party | null> {
+  async function find(peerName: string) {
     const name = toAccountName(peerName, domain)
-    return name === null ? null : lookUp(name)
+    return name === null ? null : archive.lookUp(name)
   }
 }

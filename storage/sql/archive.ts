@@ -11,17 +11,9 @@ export const ROW_COLUMNS = `a.owner, a.seq, m.id, floor(extract(epoch FROM m.ts)
 export const ROW_TABLES = `archive AS a JOIN messages AS m ON m.id = a.message
   LEFT JOIN accounts AS s ON s.id = m.sender LEFT JOIN accounts AS r ON r.id = m.receiver`
 
-const SELECT = `SELECT ${ROW_COLUMNS} FROM ${ROW_TABLES}`
-
 const READ: Statement = {
   name: 'archive-read',
-  text: `${SELECT} WHERE a.owner = $1 AND a.seq > $2 ORDER BY a.seq LIMIT $3`,
-}
-
-const HISTORY: Statement = {
-  name: 'archive-history',
-  text: `${SELECT} WHERE a.owner = $1 AND a.peer = $2 AND a.seq < coalesce($3::bigint, 9223372036854775807)
-  ORDER BY a.seq DESC LIMIT $4`,
+  text: `SELECT ${ROW_COLUMNS} FROM ${ROW_TABLES} WHERE a.owner = $1 AND a.seq > $2 ORDER BY a.seq LIMIT $3`,
 }
 
 const HEAD: Statement = { name: 'archive-head', text: 'SELECT seq FROM owners WHERE id = $1' }
@@ -71,9 +63,6 @@ export function createArchiveStore(db: Connection, writer: Connection): ArchiveS
     append: (batch) => appendBatch(writer, batch),
     async read(owner, after, limit) {
       return (await db.query<Row>(READ, [owner, after, limit])).map(toArchiveRow)
-    },
-    async history(owner, peer, before, limit) {
-      return (await db.query<Row>(HISTORY, [owner, peer, before, limit])).map(toArchiveRow)
     },
     async head(owner) {
       const [row] = await db.query<{ seq: number }>(HEAD, [owner])

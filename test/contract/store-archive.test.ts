@@ -19,20 +19,6 @@ describe.each(storeKinds)('archive on $name', ({ create }) => {
     expect(await archive.read(bob.id, 5, 3)).toEqual([])
   })
 
-  it('pages through one conversation, newest first', async () => {
-    const { archive } = db.store
-    const [alice, bob, carol] = [await someAccount(db.store), await someAccount(db.store), await someAccount(db.store)]
-    const batch = Array.from({ length: 9 }, (_, n) =>
-      n % 3 === 0 ? someMessage(carol.id, bob.id) : someMessage(alice.id, bob.id),
-    )
-    await archive.append(batch)
-    const newest = await archive.history(bob.id, alice.id, null, 4)
-    expect(newest.map(({ seq }) => seq)).toEqual([9, 8, 6, 5])
-    const older = await archive.history(bob.id, alice.id, 5, 4)
-    expect(older.map(({ seq }) => seq)).toEqual([3, 2])
-    expect(older.every((row) => row.senderName === alice.name)).toBe(true)
-  })
-
   it('has an empty log for a new account, and none for an unknown one', async () => {
     const { archive } = db.store
     const alice = await someAccount(db.store)

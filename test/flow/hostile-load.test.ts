@@ -11,6 +11,7 @@ import { heard, isTls, listeners, metric, open, type Target } from '../helpers/h
 import { startWitnesses, type Witnesses } from '../helpers/hostile-witnesses.ts'
 import { connectPacket, pingPacket } from '../helpers/mqtt-bytes.ts'
 import { type Server, startServer } from '../helpers/process.ts'
+import { createRest, logIn } from '../helpers/rest.ts'
 import { domain, loginClient } from '../script/xmpp-client.ts'
 
 const crowd = 2000
@@ -248,6 +249,22 @@ describe('who asks for much and never reads', () => {
     expect(growth).toBeLessThan(boundMiB)
     await eventually(onlyWitnesses)
   })
+})
+
+it('sixty histories that are asked for at once and never read cost a bounded buffer', async () => {
+  const [, , , , name, peer] = target.accounts
+  const asked = await logIn(server.http, { name, password: `${name}-pw` })
+  const text = 'x'.repeat(60_000)
+  await Promise.all(Array.from({ length: 100 }, () => asked.post('/v1/messages', { to: peer, text })))
+  const { json } = await createRest(server.http).post('/v1/auth/login', { username: name, password: `${name}-pw` })
+  const request = `GET /v1/history?with=${peer}&limit=200 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${json.accessToken}\r\n\r\n`
+  const sockets = Array.from({ length: 4 }, () => open(target, 'http').pause())
+  const growth = await growthDuring(async () => {
+    for (const socket of sockets) socket.write(request.repeat(60))
+    await pause(2000)
+  })
+  for (const socket of sockets) socket.destroy()
+  expect(growth).toBeLessThan(boundMiB)
 })
 
 it('the server has said nothing of all this but what it says of logins, and lives', () => {

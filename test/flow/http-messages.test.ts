@@ -159,6 +159,16 @@ describe('GET /v1/history', () => {
     expect(pages).toEqual([['5', '6', '7'], ['2', '3', '4'], ['1']])
   })
 
+  test('a page ends where its messages have 512 KiB, and the next one goes on', async () => {
+    const { bob, asAlice } = await pair()
+    const texts = Array.from({ length: 20 }, (_, n) => `${n} ${'x'.repeat(60_000)}`)
+    for (const text of texts) await asAlice.post('/v1/messages', { to: bob.name, text })
+    const first = (await asAlice.get(`/v1/history?with=${bob.name}&limit=200`)).json
+    expect(items(first).map(({ text }) => text)).toEqual(texts.slice(-8))
+    const { json } = await asAlice.get(`/v1/history?with=${bob.name}&limit=200&cursor=${first.next}`)
+    expect(items(json).map(({ text }) => text)).toEqual(texts.slice(-16, -8))
+  })
+
   test('a page that holds the last messages exactly has no next', async () => {
     const { bob, asAlice } = await pair()
     for (const text of ['1', '2']) await asAlice.post('/v1/messages', { to: bob.name, text })
