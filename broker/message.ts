@@ -30,7 +30,8 @@ function isStorableText(value: string): boolean {
 }
 
 const text = z.string().refine(isStorableText, 'must be well-formed Unicode without U+0000')
-const word = text.max(1024)
+/** A short text that every protocol and the store can take. */
+export const word = text.max(1024)
 const maxDepth = 64
 
 /** `data` is any JSON that the store and other parsers can take: no NUL in a string or name, and not nested without end. */

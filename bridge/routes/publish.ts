@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { BrokerError } from '../../broker/errors.ts'
+import { word } from '../../broker/message.ts'
 import type { PlainDraft, PlainPublisher } from '../../broker/types.ts'
 import type { App } from '../app.ts'
 import { type Bearer, loginOf } from '../bearer.ts'
@@ -17,19 +18,23 @@ type Deps = Readonly<{
 
 /** A payload of the largest size in base64. */
 const maxBodyBytes = 1.5 * 1024 * 1024
-const word = z.string().max(1024)
+const maxTopicBytes = 65_535
+/** Half of a surrogate pair has no UTF-8. */
+const unicode = z.string().refine((value) => !/\p{Cs}/u.test(value), 'must be well-formed Unicode')
+/** [MQTT-3.3.2-2], [MQTT-4.7.3-1], [MQTT-4.7.3-2], [MQTT-4.7.3-3] */
+const topicName = unicode
+  .min(1)
+  .refine((value) => !/[+#\0]/.test(value), 'must be without wildcards and U+0000')
+  .refine((value) => Buffer.byteLength(value) <= maxTopicBytes, `must have at most ${maxTopicBytes} bytes`)
 
-const body = z.object({
-  topic: z.string().min(1),
-  payload: z.string().describe('text').exactOptional(),
+const body = z.strictObject({
+  topic: topicName,
+  payload: unicode.describe('text').exactOptional(),
   payloadBase64: z.base64().describe('bytes, instead of a text').exactOptional(),
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(1),
   retain: z.boolean().default(false),
   contentType: word.exactOptional(),
-  responseTopic: word
-    .min(1)
-    .regex(/^[^+#]+$/)
-    .exactOptional(), // [MQTT-3.3.2-14]
+  responseTopic: topicName.max(1024).exactOptional(), // [MQTT-3.3.2-14]
   correlationDataBase64: z.base64().max(1024).exactOptional(),
   expirySeconds: z.int().min(0).max(0xffffffff).exactOptional(),
   userProperties: z

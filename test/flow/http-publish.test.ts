@@ -119,6 +119,26 @@ describe('POST /v1/publish', () => {
     expect((await rest.post('/v1/publish', { topic: 't/x', ...fields })).status).toBe(400)
   })
 
+  test.each([
+    [{ topic: 'a\0b' }, '#/topic'],
+    [{ topic: 'a/\ud800' }, '#/topic'],
+    [{ topic: 'a/+' }, '#/topic'],
+    [{ topic: 'é'.repeat(33_000) }, '#/topic'],
+    [{ payload: '\ud800' }, '#/payload'],
+    [{ contentType: 'a\0b' }, '#/contentType'],
+    [{ contentType: '\udc00' }, '#/contentType'],
+    [{ responseTopic: 'a\0b' }, '#/responseTopic'],
+    [{ responseTopic: 'a/#' }, '#/responseTopic'],
+    [{ userProperties: [{ name: 'a\0', value: 'b' }] }, '#/userProperties/0/name'],
+    [{ userProperties: [{ name: 'a', value: '\0' }] }, '#/userProperties/0/value'],
+    [{ bogus: 1 }, '#/bogus'],
+    [{ userProperties: [{ name: 'a', value: 'b', 'x/y': 1 }] }, '#/userProperties/0/x~1y'],
+  ])('[MQTT-1.5.4-1], [MQTT-1.5.4-2]: %.60j is a problem that points at the field', async (fields, pointer) => {
+    const { status, json } = await rest.post('/v1/publish', { topic: 't/x', payload: 'x', retain: true, ...fields })
+    expect(status).toBe(400)
+    expect(json.errors).toContainEqual({ pointer, detail: expect.any(String) })
+  })
+
   test('a payload that MQTT would not take is 413', async () => {
     const payload = 'x'.repeat(1024 * 1024 + 1)
     expect((await rest.post('/v1/publish', { topic: 't/x', payload })).status).toBe(413)
