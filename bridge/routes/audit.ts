@@ -1,16 +1,18 @@
 import { z } from 'zod'
 import { toAccountName } from '../../broker/account-name.ts'
 import type { Events } from '../../broker/happening.ts'
+import { word } from '../../broker/message.ts'
 import type { AuditStore } from '../../broker/stores.ts'
 import type { App } from '../app.ts'
 import { type Bearer, demandAdmin, originOf } from '../bearer.ts'
 import { fromCursor, linkNext, pageQuery, toCursor } from '../cursor.ts'
+import { ProblemError } from '../problem.ts'
 import { problems } from '../responses.ts'
 
 type Deps = Readonly<{ audit: Pick<AuditStore, 'read'>; events: Events; bearer: Bearer; domain: string }>
 
 const querystring = pageQuery.extend({
-  action: z.string().max(64).describe('only this, such as `login.failed`').exactOptional(),
+  action: word.max(64).describe('only this, such as `login.failed`').exactOptional(),
   name: z.string().max(4096).describe('only what this account did').exactOptional(),
 })
 const row = z.object({
@@ -37,7 +39,7 @@ export function audit(app: App, { audit: trail, events, bearer, domain }: Deps):
   app.get('/v1/admin/audit', { ...bearer.hook, schema }, async (request, reply) => {
     const { account, name: reader } = demandAdmin(request)
     const { limit, cursor, action = null, name = null } = request.query
-    const query = { before: fromCursor(cursor), limit: limit + 1, action, name: name && toAccountName(name, domain) }
+    const query = { before: fromCursor(cursor), limit: limit + 1, action, name: name === null ? null : toName(name) }
     const rows = await trail.read(query)
     events.record({ action: 'audit.read', ...originOf(request), account, name: reader })
     const page = rows.slice(0, limit)
@@ -46,6 +48,13 @@ export function audit(app: App, { audit: trail, events, bearer, domain }: Deps):
     linkNext(request, reply, next)
     return { items: page.map(({ n: _n, account: _account, at, ...rest }) => ({ ...rest, at: toIso(at) })), next }
   })
+
+  function toName(given: string): string {
+    const known = toAccountName(given, domain)
+    if (known !== null) return known
+    const errors = [{ parameter: 'name', detail: `must be a name, or a name and @${domain}` }]
+    throw new ProblemError('bad-payload', 'Some fields are not as they must be.', { errors })
+  }
 }
 
 function toIso(at: number): string {

@@ -7,7 +7,7 @@ import { accessLifetimeSeconds, type Tokens } from './tokens.ts'
 
 const refreshLifetimeSeconds = 30 * 24 * 3600
 const secretBytes = 32
-const pattern = /^([0-9a-f-]{36})\.([\w-]{43})$/
+const pattern = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([\w-]{43})$/
 
 export interface Logins {
   open(account: Readonly<{ id: number; name: string; credentialVersion: number }>): Promise<TokenPair>

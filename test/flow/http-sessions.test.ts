@@ -38,6 +38,14 @@ describe('POST /v1/auth/refresh', () => {
   })
 })
 
+test.each(['-'.repeat(36), '0'.repeat(36), '00000000-0000-0000-0000-00000000000-'])(
+  'a refresh token whose login is %j is not good, which is no fault of the server',
+  async (login) => {
+    const answer = await rest.post('/v1/auth/refresh', { refreshToken: `${login}.${'A'.repeat(43)}` })
+    expect(answer).toMatchObject({ status: 401, type: 'application/problem+json' })
+  },
+)
+
 describe('POST /v1/auth/logout', () => {
   test('ends the tokens of this login at once, and leaves other logins alone', async () => {
     const { name, password, access, refresh } = await session()
@@ -118,6 +126,17 @@ describe('GET /v1/admin/audit', () => {
     expect(second.json).toMatchObject({ items: [{ action: 'login.succeeded' }], next: null })
     expect(second.headers.get('link')).toBeNull()
     expect((await read('&action=login.failed')).json.items).toHaveLength(1)
+  })
+
+  test.each([
+    ['action=a%00', 'action'],
+    ['name=a%00', 'name'],
+    ['name=bob@elsewhere.example', 'name'],
+  ])('the query %j is a problem that names the parameter', async (query, parameter) => {
+    const admin = await logIn(broker.http, { name: 'admin', password: adminPassword })
+    const { status, json } = await admin.get(`/v1/admin/audit?${query}`)
+    expect(status).toBe(400)
+    expect(json.errors).toContainEqual({ parameter, detail: expect.any(String) })
   })
 
   test('is not for others', async () => {
