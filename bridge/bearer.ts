@@ -1,10 +1,10 @@
 // RFC 6750: Bearer Token Usage  https://www.rfc-editor.org/rfc/rfc6750#section-2.1
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BrokerError } from '../broker/errors.ts'
 import type { Authenticator, Login, Origin, Principal } from '../broker/types.ts'
 import type { App } from './app.ts'
 import { addressOf } from './peer.ts'
-import { ProblemError } from './problem.ts'
+import { challenge, ProblemError } from './problem.ts'
 
 const decorator = 'login'
 
@@ -19,9 +19,11 @@ export function createBearer(app: App, { auth, ratePerAccount }: Deps) {
     keyGenerator: (request) => `account ${principalOf(request).account}`,
   })
 
-  async function onRequest(request: FastifyRequest): Promise<void> {
+  async function onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const token = /^Bearer +([\w.~+/-]+=*)$/i.exec(request.headers.authorization ?? '')?.[1]
     const login = token === undefined ? null : await auth.token(token, originOf(request))
+    // §3.1: no more is said to who has shown no token.
+    if (!login && token !== undefined) reply.header('www-authenticate', `${challenge}, error="invalid_token"`)
     if (!login) throw new BrokerError('unauthenticated', 'A valid access token is needed (Authorization: Bearer …).')
     request.setDecorator(decorator, login)
     const count = await countOf(request)

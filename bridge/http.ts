@@ -1,56 +1,41 @@
 // The HTTP border: REST, health and metrics, and the door for WebSockets.
 
-import { METHODS } from 'node:http'
-import { type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { fastify } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Config } from '../broker/config.ts'
-import type { Presence } from '../broker/contacts.ts'
-import { BrokerError } from '../broker/errors.ts'
-import type { Events } from '../broker/happening.ts'
 import type { Limits } from '../broker/limits.ts'
 import type { Listeners } from '../broker/listener.ts'
 import type { Logger } from '../broker/log.ts'
-import type { Metrics } from '../broker/metrics.ts'
-import type { AuditStore } from '../broker/stores.ts'
-import type { Adapter, Admission, Archive, Authenticator, PlainPublisher } from '../broker/types.ts'
+import type { Adapter, Authenticator } from '../broker/types.ts'
 import type { App } from './app.ts'
 import { createBearer } from './bearer.ts'
+import { createNotFound } from './not-found.ts'
 import { openapi } from './openapi.ts'
 import { createTrust, type IsTrusted } from './peer.ts'
-import { createErrorHandler, ofStatus, sendProblem, toProblem } from './problem.ts'
+import { createErrorHandler, sendProblem, toProblem } from './problem.ts'
 import { protection } from './protection.ts'
-import { audit } from './routes/audit.ts'
-import { type Health, health } from './routes/health.ts'
-import { history } from './routes/history.ts'
-import { logins } from './routes/logins.ts'
-import { messages } from './routes/messages.ts'
-import { answerMetrics, metrics } from './routes/metrics.ts'
-import { publish } from './routes/publish.ts'
-import { status } from './routes/status.ts'
+import { addRoutes, type RouteDeps } from './routes/index.ts'
+import { answerMetrics } from './routes/metrics.ts'
 import { createServers } from './servers.ts'
 import { createUpgrades, type Upgrade } from './upgrade.ts'
 
-export type HttpDeps = Readonly<{
-  config: Pick<Config, 'domain' | 'http' | 'tls'>
-  limits: Pick<Limits, 'loginMs'>
-  listeners: Listeners
-  /** What is spoken over WebSocket. */
-  upgrades: readonly Upgrade[]
-  auth: Authenticator
-  admission: Admission
-  /** Of the database (DESIGN §9). */
-  pressure: Readonly<{ isFull(): boolean }>
-  archive: Archive
-  publisher: PlainPublisher
-  presence: Presence
-  events: Events
-  audit: Pick<AuditStore, 'read'>
-  health: Health
-  metrics: Pick<Metrics, 'registry'>
-  logger: Logger
-  /** How long a POST waits for its commit. */
-  receiptTimeoutMs?: number
-}>
+/** What the routes need and is made here. */
+type OwnDeps = 'bearer' | 'domain' | 'isTrusted' | 'hasMetricsPort' | 'receiptTimeoutMs'
+
+export type HttpDeps = Omit<RouteDeps, OwnDeps> &
+  Readonly<{
+    config: Pick<Config, 'domain' | 'http' | 'tls'>
+    limits: Pick<Limits, 'loginMs'>
+    listeners: Listeners
+    /** What is spoken over WebSocket. */
+    upgrades: readonly Upgrade[]
+    auth: Pick<Authenticator, 'token'>
+    /** Of the product. */
+    version: string
+    logger: Logger
+    /** How long a POST waits for its commit. */
+    receiptTimeoutMs?: number
+  }>
 
 const maxBodyBytes = 128 * 1024
 
@@ -58,8 +43,10 @@ export function createHttp(deps: HttpDeps): Adapter {
   const { config, logger, upgrades } = deps
   const isTrusted = createTrust(config.http.trustedProxies)
   const app = createApp(logger, isTrusted)
+  const notFound = createNotFound(app)
   protection(app, { ratePerAddress: config.http.ratePerAddress, hasOwnCertificate: config.tls.cert !== null })
-  openapi(app)
+  app.after(() => void app.setNotFoundHandler({ preHandler: app.rateLimit() }, notFound))
+  openapi(app, deps.version)
   app.register(async (scope: App) => routes(scope, deps, isTrusted))
   const servers = createServers({
     config: config.http,
@@ -89,15 +76,8 @@ export function createHttp(deps: HttpDeps): Adapter {
 function routes(app: App, deps: HttpDeps, isTrusted: IsTrusted): void {
   const { config, auth, receiptTimeoutMs = 15_000 } = deps
   const bearer = createBearer(app, { auth, ratePerAccount: config.http.ratePerAccount })
-  const shared = { ...deps, bearer, domain: config.domain, receiptTimeoutMs }
-  logins(app, shared)
-  messages(app, shared)
-  history(app, shared)
-  publish(app, shared)
-  status(app, shared)
-  audit(app, shared)
-  health(app, deps)
-  if (config.http.metricsPort === 'off') metrics(app, { ...shared, isTrusted })
+  const hasMetricsPort = config.http.metricsPort !== 'off'
+  addRoutes(app, { ...deps, bearer, domain: config.domain, isTrusted, hasMetricsPort, receiptTimeoutMs })
 }
 
 function createApp(logger: Logger, isTrusted: IsTrusted): App {
@@ -116,7 +96,6 @@ function createApp(logger: Logger, isTrusted: IsTrusted): App {
       logger.error({ err: fault, route: request.routeOptions.url }, 'a request failed'),
     ),
   )
-  app.setNotFoundHandler((request, reply) => answerUnknown(app, request, reply))
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
   })
@@ -145,13 +124,4 @@ function takeJson(app: App): void {
     }
     void parse(request, text, done)
   })
-}
-
-/** 405 where another method would do, else 404. */
-function answerUnknown(app: App, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const path = request.url.split('?', 1)[0] ?? '/'
-  const allowed = METHODS.filter((method) => app.hasRoute({ url: path, method }))
-  if (allowed.length === 0) return sendProblem(reply, toProblem(new BrokerError('not-found')))
-  reply.header('allow', allowed.join(', '))
-  return sendProblem(reply, ofStatus(405, `This takes ${allowed.join(' and ')}.`))
 }

@@ -13,11 +13,11 @@ const logo = Buffer.from(
 )
 
 /** Sees the routes that are registered after it. GET /openapi.json; GET /docs is the page. */
-export function openapi(app: App): void {
+export function openapi(app: App, version: string): void {
   app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'ClearBox', version: '1.0.0', description },
+      info: { title: 'ClearBox', version, description },
       tags: [
         { name: 'login', description: 'Tokens' },
         { name: 'chat', description: 'Messages between accounts' },

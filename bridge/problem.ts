@@ -34,6 +34,9 @@ export class ProblemError extends BrokerError {
   }
 }
 
+/** RFC 9110 §11.6.1 */
+export const challenge = 'Bearer realm="clearbox"'
+
 const problemType = 'application/problem+json'
 const defaultRetryAfterSeconds = 5
 
@@ -69,14 +72,25 @@ export function ofStatus(status: number, detail: string): Problem {
   return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail }
 }
 
+/** `keys`: fields that no schema knows, of the object at `instancePath`. */
+type Issue = Readonly<{ instancePath: string; message?: string; params?: Readonly<{ keys?: readonly string[] }> }>
 type ValidationFault = Error & Readonly<{ validation?: unknown; validationContext?: string | undefined }>
 
 function toValidationProblem(fault: ValidationFault): Problem {
-  const issues = fault.validation as readonly { instancePath: string; message?: string }[]
-  const errors = issues.map(({ instancePath, message = 'invalid' }) =>
-    toFieldFault(fault.validationContext, instancePath.replace(/^\/$/, ''), message),
-  )
+  const issues = fault.validation as readonly Issue[]
+  const errors = issues.flatMap(({ instancePath, message = 'invalid', params }) => {
+    const path = instancePath.replace(/^\/$/, '')
+    if (!params?.keys) return toFieldFault(fault.validationContext, path, message)
+    return params.keys.map((key) =>
+      toFieldFault(fault.validationContext, `${path}/${escaped(key)}`, 'is not known here'),
+    )
+  })
   return ofCode(new BrokerError('bad-payload', 'Some fields are not as they must be.'), errors)
+}
+
+/** RFC 6901 §3 */
+function escaped(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
 function toFieldFault(context: string | undefined, path: string, detail: string): FieldFault {
@@ -86,8 +100,7 @@ function toFieldFault(context: string | undefined, path: string, detail: string)
 }
 
 export function sendProblem(reply: FastifyReply, problem: Problem, retryAfterSeconds?: number | null): FastifyReply {
-  // RFC 9110 §11.6.1
-  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="clearbox"')
+  if (problem.status === 401 && !reply.hasHeader('www-authenticate')) reply.header('www-authenticate', challenge)
   if (problem.status === 503 || problem.status === 429) {
     reply.header('retry-after', retryAfterSeconds ?? defaultRetryAfterSeconds)
   }

@@ -36,6 +36,7 @@ import { createRosters } from './roster.ts'
 import { createRounds } from './rounds.ts'
 import type { Store } from './stores.ts'
 import type { Listening } from './types.ts'
+import { readVersion } from './version.ts'
 import { createWatermarks } from './watermarks.ts'
 
 export type Broker = Readonly<{
@@ -133,6 +134,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
     audit: store.audit,
     publisher,
     health: readiness,
+    version: readVersion(),
     metrics,
   })
 

@@ -36,7 +36,7 @@ const never: readonly Never[] = [
     { path: '^(storage|adapters|bridge|cli)/' },
   ],
   ['features do not see each other', { path: '/features/(?!index)' }, { path: '/features/' }],
-  ['routes do not see each other', { path: '^bridge/routes/' }, { path: '^bridge/routes/' }],
+  ['routes do not see each other', { path: '^bridge/routes/(?!index)' }, { path: '^bridge/routes/' }],
   ['unknown module', {}, { couldNotResolve: true }],
 ]
 

@@ -11,8 +11,8 @@ type Deps = Readonly<{
 }>
 
 const tags = ['login']
-const credentials = z.object({ username: z.string().max(4096), password: z.string().max(4096) })
-const renewal = z.object({ refreshToken: z.string().max(256) })
+const credentials = z.strictObject({ username: z.string().max(4096), password: z.string().max(4096) })
+const renewal = z.strictObject({ refreshToken: z.string().max(256) })
 const pair = z.object({
   accessToken: z.string(),
   expiresIn: z.int().describe('seconds'),

@@ -25,10 +25,18 @@ type Deps = Readonly<{
   receiptTimeoutMs: number
 }>
 
-const body = contentSchema.extend({
+const ignored = z.unknown().describe('set by the server, whatever is given').exactOptional()
+const body = z.strictObject({
+  ...contentSchema.shape,
   to: z.string().min(1),
   kind: sendableKind.exactOptional(),
   oid: oidSchema.exactOptional(),
+  v: z.literal(1).exactOptional(),
+  id: ignored,
+  seq: ignored,
+  from: ignored,
+  dev: ignored,
+  ts: ignored,
 })
 const headers = z.object({ 'idempotency-key': oidSchema.exactOptional() })
 const answer = z.object({ id: z.string(), ts: z.string() })
@@ -56,11 +64,14 @@ export function messages(app: App, { admission, pressure, bearer, domain, receip
 }
 
 function toMessage(
-  { to, kind = 'message', oid, ...content }: z.infer<typeof body>,
+  given: z.infer<typeof body>,
   keyHeader: string | undefined,
   principal: Principal,
   domain: string,
 ): Message {
+  const { to, kind = 'message', oid } = given
+  // Without what is the server's to say (DESIGN §4).
+  const content = contentSchema.parse(given)
   const receiver = toAccountName(to, domain)
   if (receiver === null) throw fieldError('#/to', `must be a name, or a name and @${domain}`)
   if (isEmptyContent(content)) throw fieldError('#/text', 'a message needs text, a subject, media or data')

@@ -32,7 +32,7 @@ export function status(app: App, { presence, bearer, domain }: Deps): void {
     const { account, name } = principalOf(request)
     const asked = toAccountName(request.params.user, domain)
     const seen = asked && (await presence.visible({ id: account, name, address: `${name}@${domain}` }, asked))
-    if (!seen) throw new BrokerError('refused', 'The presence of this user is not shown to this account.')
+    if (!seen) throw new BrokerError('forbidden', 'The presence of this user is not shown to this account.')
     const { show, status, since } = presence.status(seen.id)
     const at = new Date(since).toISOString()
     return { show, status, ...(since > 0 && (show === 'offline' ? { lastSeen: at } : { since: at })) }

@@ -1,5 +1,6 @@
 // What the whole interface has in common: its description, headers, limits.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readVersion } from '../../broker/version.ts'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
 import { createRest, logIn, type Rest } from '../helpers/rest.ts'
 
@@ -21,6 +22,7 @@ describe('OpenAPI 3.1', () => {
     expect(status).toBe(200)
     const { openapi, paths } = json as unknown as Description
     expect(openapi).toBe('3.1.0')
+    expect(json.info).toMatchObject({ version: readVersion() })
     expect(Object.keys(paths).sort()).toEqual([
       '/health',
       '/metrics',
@@ -97,5 +99,7 @@ describe('rate limits', () => {
     expect(refused[0]).toMatchObject({ type: 'application/problem+json', json: { status: 429 } })
     expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0)
     for (const path of ['/health', '/ready', '/metrics']) expect((await rest.get(path)).status).toBe(200)
+    expect((await rest.get('/nowhere')).status).toBe(429)
+    expect((await rest.send('DELETE', '/v1/messages')).status).toBe(429)
   })
 })

@@ -108,6 +108,9 @@ describe('what is not there', () => {
     expect(wrong.status).toBe(405)
     expect(wrong.headers.get('allow')).toBe('POST')
     expect((await rest.send('PUT', '/health')).headers.get('allow')).toBe('GET, HEAD')
+    const one = await rest.send('POST', '/v1/users/x/status')
+    expect([one.status, one.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+    expect((await rest.get('/v1/users//status')).status).not.toBe(405)
   })
 
   test('a path that is not UTF-8 is 400', async () => {

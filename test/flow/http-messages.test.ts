@@ -102,6 +102,7 @@ describe('POST /v1/messages', () => {
     ['a text that is none', { to: 'bob', text: 5 }, '#/text'],
     ['U+0000', { to: 'bob', text: 'a\0b' }, '#/text'],
     ['a kind that is not sendable', { to: 'bob', text: 'hi', kind: 'error' }, '#/kind'],
+    ['a field that nobody knows', { to: 'bob', text: 'hi', bogus: 1 }, '#/bogus'],
     ['a field inside a field', { to: 'bob', text: 'hi', reply: { id: 5 } }, '#/reply/id'],
     ['a body that is no object', [], '#'],
   ])('RFC 9457: %s is a problem that points at the field', async (_what, body, pointer) => {
@@ -135,7 +136,9 @@ describe('POST /v1/messages', () => {
     for (const authorization of ['', 'Bearer', 'Bearer x.y.z', 'Basic YTpi']) {
       const answer = await createRest(broker.http).post('/v1/messages', '{', { authorization })
       expect(answer.status).toBe(401)
-      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer /)
+      // RFC 6750 §3.1
+      const fault = authorization === 'Bearer x.y.z' ? ', error="invalid_token"' : ''
+      expect(answer.headers.get('www-authenticate')).toBe(`Bearer realm="clearbox"${fault}`)
       expect(answer.text).not.toContain(alice.name)
     }
   })

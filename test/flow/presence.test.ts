@@ -252,7 +252,7 @@ describe('GET /v1/users/{user}/status', () => {
     ]
     for (const { status, json } of answers) {
       expect(status).toBe(403)
-      expect(json).toEqual({ ...answers[0]?.json, type: 'urn:problem-type:clearbox:refused' })
+      expect(json).toEqual({ ...answers[0]?.json, type: 'urn:problem-type:clearbox:forbidden' })
     }
   })
 })
