@@ -5,21 +5,55 @@ import { aclFaults } from './config-acl.ts'
 import { type Environment, readEnvironment } from './config-environment.ts'
 import { readConfigFile } from './config-file.ts'
 import { jwtFaults } from './config-jwt.ts'
+import { port } from './config-kinds.ts'
 import { type SettingPath, settingAt, settingPaths } from './config-table.ts'
 import type { Found } from './config-values.ts'
 
 type Loaded = Readonly<{ config: Config } | { faults: readonly string[] }> & Readonly<{ warnings: readonly string[] }>
 
+type Sources = Readonly<{
+  file: string
+  env: Environment
+  fileRequired: boolean
+  /** What the store would say of this URL; null: nothing. */
+  databaseFault?: (url: string) => string | null
+}>
+
 /** Relative paths, of the file as of the environment, are resolved against the working directory. */
-export function loadConfig(sources: { file: string; env: Environment; fileRequired: boolean }): Loaded {
+export function loadConfig(sources: Sources): Loaded {
   const file = readConfigFile(sources.file, sources.fileRequired)
   const environment = readEnvironment(sources.env)
   const found = new Map([...file.values, ...environment.values])
   const single = [...file.faults, ...environment.faults]
   const domain = String(found.get('domain')?.value ?? settingAt('domain').default)
-  const faults = [...single, ...tlsFaults(found), ...jwtFaults(found, single), ...aclFaults(found.get('acl'), domain)]
+  const together = [...tlsFaults(found), ...jwtFaults(found, single), ...aclFaults(found.get('acl'), domain)]
+  const faults = [...single, ...together, ...portFaults(found)]
+  const url = found.get('database.url')
+  const refused = typeof url?.value === 'string' ? sources.databaseFault?.(url.value) : null
+  if (url && refused) faults.push(`${url.where}: ${refused}`)
   const warnings = [...file.warnings, ...environment.warnings, ...notBuiltYet(found)]
   return faults.length > 0 ? { faults, warnings } : { config: toConfig(found), warnings }
+}
+
+/** Every listener is on the same addresses. */
+function portFaults(found: ReadonlyMap<SettingPath, Found>): string[] {
+  const faults: string[] = []
+  const takenBy = new Map<unknown, SettingPath>()
+  for (const path of settingPaths.filter((each) => settingAt(each).kind === port)) {
+    const value = found.get(path)?.value ?? settingAt(path).default
+    if (value === 'off' || value === 0) continue
+    const other = takenBy.get(value)
+    if (other === undefined) takenBy.set(value, path)
+    else faults.push(toPortFault(found, path, other, value))
+  }
+  return faults
+}
+
+/** Told where somebody wrote it: one of the two may be a default. */
+function toPortFault(found: ReadonlyMap<SettingPath, Found>, path: SettingPath, other: SettingPath, value: unknown) {
+  const here = found.get(path)
+  const [where, taken] = here ? [here.where, other] : [found.get(other)?.where, path]
+  return `${where}: expected a port of its own, found ${value}, which is that of ${taken}`
 }
 
 function tlsFaults(found: ReadonlyMap<SettingPath, Found>): string[] {

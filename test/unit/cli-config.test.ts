@@ -22,6 +22,21 @@ it('check-config says that all is good, or tells all faults', async () => {
   expect(bad).toMatchObject({ code: 1, out: '', err: expect.stringContaining('The configuration has 2 faults:') })
 })
 
+it('check-config refuses what the start would refuse: a mode of TLS, two listeners on one port', async () => {
+  const env = { CLEARBOX_DATABASE_URL: 'postgres://u:s3cret@h/d?sslmode=prefer', CLEARBOX_MQTT_PORT: '8080' }
+  writeFileSync(join(folder.path, 'ports.yaml'), 'mqtt:\n  tlsPort: 5555\nxmpp:\n  tlsPort: 5555\n')
+  for (const command of ['check-config', 'start']) {
+    const { code, err } = await run([command, '--config', 'ports.yaml'], env)
+    expect(code).toBe(1)
+    expect(err).toContain('CLEARBOX_DATABASE_URL: The database URL has sslmode=prefer; expected disable, require')
+    expect(err).toContain('CLEARBOX_MQTT_PORT: expected a port of its own, found 8080, which is that of http.port')
+    expect(err).toContain(
+      'ports.yaml:4:12 xmpp.tlsPort: expected a port of its own, found 5555, which is that of mqtt.',
+    )
+    expect(err).not.toContain('s3cret')
+  }
+})
+
 it('config --defaults names every setting, and as a file it changes nothing', async () => {
   const { code, out, err } = await run(['config', '--defaults'])
   expect({ code, err }).toEqual({ code: 0, err: '' })

@@ -18,6 +18,14 @@ function load(yaml: string | null, env: Record<string, string> = {}, fileRequire
     : { config: loaded.config, warnings: short(loaded.warnings) }
 }
 
+describe('ports', () => {
+  test('off and 0 are nobody’s, and what is moved away is free', () => {
+    const yaml =
+      'mqtt: { port: 0, tlsPort: 0 }\nxmpp: { port: off, tlsPort: off }\nhttp: { port: 1883, tlsPort: 8080 }\n'
+    expect(load(yaml).faults).toBeUndefined()
+  })
+})
+
 describe('defaults and precedence', () => {
   test('without a file and without variables every setting has its default', () => {
     const { config, warnings } = load(null)
