@@ -99,6 +99,24 @@ describe.each(['http', 'https', 'metrics'] as const)('on %s', (name) => {
   })
 })
 
+it('requests behind each other are all answered, in their order (RFC 9112 §9.3.2)', async () => {
+  const paths = Array.from({ length: 60 }, (_, n) => (n % 2 ? '/health' : `/v1/history?with=${n}`))
+  const head = `Host: x\r\nAuthorization: Bearer ${token}\r\n`
+  const requests = paths.map((path) => `GET ${path} HTTP/1.1\r\n${head}\r\n`)
+  const answer = await tell(target, 'http', `${requests.join('')}GET / HTTP/1.1\r\n${head}Connection: close\r\n\r\n`)
+  const bodies = [...answer.toString().matchAll(/\r\n\r\n\{"(status|items)"/g)].map(([, kind]) => kind)
+  expect(bodies).toEqual(paths.map((path) => (path === '/health' ? 'status' : 'items')))
+  expect(statusesIn(answer)).toEqual([...paths.map(() => 200), 404])
+})
+
+it('the port of the metrics answers one network a hundred times in a second', async () => {
+  const url = `http://127.0.0.1:${target.ports.metrics}/metrics`
+  const answers = await Promise.all(Array.from({ length: 250 }, () => fetch(url)))
+  const refused = answers.filter(({ status }) => status === 429)
+  expect(refused[0]?.headers.get('retry-after')).toBe('1')
+  await expect.poll(async () => (await fetch(url)).status).toBe(200)
+})
+
 describe('a request that is well made and means harm', () => {
   const json = { 'content-type': 'application/json' }
   const ask = async (path: string, init: RequestInit = {}) => {
