@@ -111,9 +111,12 @@ it('requests behind each other are all answered, in their order (RFC 9112 §9.3.
 
 it('the port of the metrics answers one network a hundred times in a second', async () => {
   const url = `http://127.0.0.1:${target.ports.metrics}/metrics`
-  const answers = await Promise.all(Array.from({ length: 250 }, () => fetch(url)))
-  const refused = answers.filter(({ status }) => status === 429)
-  expect(refused[0]?.headers.get('retry-after')).toBe('1')
+  // On a busy machine a crowd may take its seconds, too.
+  const crowd = async () => {
+    const answers = await Promise.all(Array.from({ length: 400 }, () => fetch(url)))
+    return answers.find(({ status }) => status === 429)?.headers.get('retry-after')
+  }
+  await expect.poll(crowd, { timeout: 30_000 }).toBe('1')
   await expect.poll(async () => (await fetch(url)).status).toBe(200)
 })
 
