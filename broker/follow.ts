@@ -2,7 +2,7 @@
 import type { Logger } from './log.ts'
 import type { MessageLog } from './message-log.ts'
 import type { Counters } from './metrics.ts'
-import type { ArchiveStore } from './stores.ts'
+import type { ArchiveStore, Taken } from './stores.ts'
 import { createTurns, type Turns } from './turns.ts'
 import type { Follower, Followers, FollowingSession, Kind, LogEntry, Notice, View } from './types.ts'
 
@@ -40,7 +40,8 @@ export function createFollowers({
 }: FollowersDeps): FollowerHub {
   const byOwner = new Map<number, Set<LogFollower>>()
   const turns = createTurns(logReaders)
-  let changed = new Map<number, number>()
+  /** By owner and `since`. */
+  let changed = new Map<string, Taken>()
 
   function remove(follower: LogFollower): void {
     const followers = byOwner.get(follower.owner)
@@ -78,15 +79,16 @@ export function createFollowers({
     const saving = changed
     changed = new Map()
     try {
-      await positions.savePositions(saving)
+      await positions.savePositions(joined([...saving.values()]))
     } catch (fault) {
-      for (const [account, seq] of saving) acknowledged(account, seq)
+      for (const { owner, seq, since } of saving.values()) acknowledged(owner, seq, since)
       throw fault
     }
   }
 
-  function acknowledged(account: number, seq: number): void {
-    if (seq > (changed.get(account) ?? 0)) changed.set(account, seq)
+  function acknowledged(account: number, seq: number, since = 0): void {
+    const key = `${account} ${since}`
+    if (seq > (changed.get(key)?.seq ?? 0)) changed.set(key, { owner: account, since, seq })
   }
 
   log.onAppended((entry) =>
@@ -260,4 +262,15 @@ function isInView({ owner, seq, message: { from, to, kind } }: LogEntry, view: V
 function isExpired({ late, message }: LogEntry): boolean {
   const { ttl } = message.content
   return late && ttl !== undefined && message.ts + ttl * 1000 <= Date.now()
+}
+
+/** What overlaps is one: where one device began, another had come. */
+function joined(taken: readonly Taken[]): readonly Taken[] {
+  const all: Taken[] = []
+  for (const next of taken.toSorted((a, b) => a.owner - b.owner || a.since - b.since)) {
+    const last = all.at(-1)
+    if (last?.owner !== next.owner || last.seq < next.since) all.push(next)
+    else all[all.length - 1] = { ...last, seq: Math.max(last.seq, next.seq) }
+  }
+  return all
 }

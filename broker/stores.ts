@@ -104,9 +104,12 @@ export interface ArchiveStore {
   head(owner: number): Promise<number>
   /** The smallest seq to start behind so that at most `limit` received messages newer than the account position follow. */
   backlogStart(account: number, limit: number): Promise<number>
-  /** Raises account positions; lower values than stored are ignored. */
-  savePositions(positions: ReadonlyMap<number, number>): Promise<void>
+  /** Raises account positions; lower values than stored are ignored, and so is what leaves a gap behind. */
+  savePositions(positions: readonly Taken[]): Promise<void>
 }
+
+/** A device has taken what the owner received behind `since` and up to `seq`. */
+export type Taken = Readonly<{ owner: number; since: number; seq: number }>
 
 /** Searching one owner's log. */
 export interface ArchiveQueryStore {

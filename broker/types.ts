@@ -204,8 +204,11 @@ export interface Follower {
 export interface Followers {
   /** Starts behind `after`. Entries come in order of `seq`, each once, without gaps in the view. */
   follow(session: FollowingSession, owner: number, view: View, after: number): Follower
-  /** The highest seq that any chat device of the account has taken (DESIGN §5, account position). Written behind. */
-  acknowledged(account: number, seq: number): void
+  /**
+   * A chat device of the account has taken what came behind `since` (0: behind the account position) and up to `seq`
+   * (DESIGN §5, account position). Written behind.
+   */
+  acknowledged(account: number, seq: number, since?: number): void
   /** The owner's last seq. */
   head(owner: number): Promise<number>
   /** Where a first chat device begins: behind the account position, at most the newest `limit` received messages. */

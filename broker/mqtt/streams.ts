@@ -158,6 +158,8 @@ class Stream implements FollowingSession, Origin {
   private readonly outstanding = new Map<number, LogEntry>()
   private follower: Follower | null = null
   private start: number
+  /** Where it began: what came before is not its own. */
+  private readonly since: number
 
   constructor({ session, view, start, followers, delivered, repeatsUpTo }: StreamOptions) {
     this.delivered = delivered
@@ -166,6 +168,7 @@ class Stream implements FollowingSession, Origin {
     this.view = view
     this.topic = looseTopic(streamTopic(session.accountName, view))
     this.start = start
+    this.since = start
     this.followers = followers
   }
 
@@ -237,7 +240,7 @@ class Stream implements FollowingSession, Origin {
 
   /** A session that follows its own `msg` is a chat device: what it has taken is delivered (DESIGN §5). */
   private tellPosition(seq: number): void {
-    if (this.view === 'msg' && seq > 0) this.followers.acknowledged(this.session.account, seq)
+    if (this.view === 'msg' && seq > 0) this.followers.acknowledged(this.session.account, seq, this.since)
   }
 
   /** Null: this view has nothing to show of the message. */

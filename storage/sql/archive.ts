@@ -29,14 +29,24 @@ const BACKLOG_START: Statement = {
   FROM owners AS o WHERE o.id = $1`,
 }
 
-/** Locks in order of id, as appends do. */
+/**
+ * Locks in order of id, as appends do. A device that began behind `since` proves nothing while the account has received
+ * something before that nobody has taken.
+ */
 const SAVE_POSITIONS: Statement = {
   name: 'archive-save-positions',
   text: `WITH
-  v AS MATERIALIZED (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS v(owner, seq)),
+  v AS MATERIALIZED (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS v(owner, since, seq)),
   o AS MATERIALIZED (
-    SELECT id FROM owners WHERE id = ANY (ARRAY(SELECT owner FROM v)) ORDER BY id FOR NO KEY UPDATE)
-  UPDATE owners AS w SET delivered_seq = v.seq FROM o JOIN v ON v.owner = o.id WHERE w.id = o.id AND w.delivered_seq < v.seq`,
+    SELECT id, delivered_seq FROM owners WHERE id = ANY (ARRAY(SELECT owner FROM v)) ORDER BY id FOR NO KEY UPDATE),
+  n AS (
+    SELECT o.id, max(v.seq) AS seq FROM o JOIN v ON v.owner = o.id
+    WHERE v.since <= o.delivered_seq OR NOT EXISTS (
+      SELECT FROM archive AS a JOIN messages AS m ON m.id = a.message
+      WHERE a.owner = o.id AND a.seq > o.delivered_seq AND a.seq <= v.since
+        AND m.receiver = o.id AND m.kind IN ('message', 'invite'))
+    GROUP BY o.id)
+  UPDATE owners AS w SET delivered_seq = n.seq FROM n WHERE w.id = n.id AND w.delivered_seq < n.seq`,
 }
 
 export type Row = Readonly<{
@@ -73,8 +83,12 @@ export function createArchiveStore(db: Connection, writer: Connection): ArchiveS
       return row?.start ?? 0
     },
     async savePositions(positions) {
-      if (positions.size === 0) return
-      await db.query(SAVE_POSITIONS, [[...positions.keys()], [...positions.values()]])
+      if (positions.length === 0) return
+      await db.query(SAVE_POSITIONS, [
+        positions.map(({ owner }) => owner),
+        positions.map(({ since }) => since),
+        positions.map(({ seq }) => seq),
+      ])
     },
   }
 }

@@ -28,22 +28,14 @@ describe.each(storeKinds)('archive on $name', ({ create }) => {
     expect(await archive.backlogStart(999_999_999, 200)).toBe(0)
   })
 
+  const taken = (owner: number, seq: number, since = 0) => ({ owner, since, seq })
+
   it('raises account positions, several at once, and never lowers them', async () => {
     const { archive } = db.store
     const [alice, bob] = [await someAccount(db.store), await someAccount(db.store)]
-    await archive.savePositions(new Map())
-    await archive.savePositions(
-      new Map([
-        [bob.id, 5],
-        [alice.id, 7],
-      ]),
-    )
-    await archive.savePositions(
-      new Map([
-        [alice.id, 3],
-        [bob.id, 6],
-      ]),
-    )
+    await archive.savePositions([])
+    await archive.savePositions([taken(bob.id, 5), taken(alice.id, 7)])
+    await archive.savePositions([taken(alice.id, 3), taken(bob.id, 6)])
     expect(await archive.backlogStart(alice.id, 10)).toBe(7)
     expect(await archive.backlogStart(bob.id, 10)).toBe(6)
   })
@@ -64,8 +56,26 @@ describe.each(storeKinds)('archive on $name', ({ create }) => {
     expect(await archive.backlogStart(bob.id, 4)).toBe(0)
     expect(await archive.backlogStart(bob.id, 3)).toBe(1)
     expect(await archive.backlogStart(bob.id, 1)).toBe(5)
-    await archive.savePositions(new Map([[bob.id, 4]]))
+    await archive.savePositions([taken(bob.id, 4)])
     expect(await archive.backlogStart(bob.id, 3)).toBe(4)
     expect(await archive.backlogStart(bob.id, 1)).toBe(5)
+  })
+
+  it('keeps an account position where it is while what came before the device was not taken by anyone', async () => {
+    const { archive } = db.store
+    const [alice, bob] = [await someAccount(db.store), await someAccount(db.store)]
+    await archive.append([
+      someMessage(bob.id, alice.id), // 1
+      someMessage(alice.id, bob.id), // 2
+      someMessage(alice.id, bob.id), // 3
+      someMessage(alice.id, bob.id), // 4
+    ])
+    await archive.savePositions([taken(bob.id, 3, 2)])
+    expect(await archive.backlogStart(bob.id, 10)).toBe(0)
+    // What it has sent itself is no gap.
+    await archive.savePositions([taken(bob.id, 2, 1)])
+    expect(await archive.backlogStart(bob.id, 10)).toBe(2)
+    await archive.savePositions([taken(bob.id, 4, 2)])
+    expect(await archive.backlogStart(bob.id, 10)).toBe(4)
   })
 })
