@@ -45,6 +45,11 @@ export class Acks {
     return this.#ledger?.hasRoom !== false
   }
 
+  /** Characters that wait for an acknowledgement. */
+  get chars(): number {
+    return this.#ledger?.chars ?? 0
+  }
+
   get hasRoomForOthers(): boolean {
     return this.#ledger?.hasRoomForOthers !== false
   }

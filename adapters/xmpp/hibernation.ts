@@ -6,55 +6,87 @@ import type { Session } from './session.ts'
 /** A client that never comes back with its old name must not fill its account's resources. */
 const maxPerAccount = 10
 
-export interface Hibernation {
+/** Of all that sleep on a node; `chars` are what they are kept until they come back. The oldest end first. */
+type Limits = Readonly<{ sessions: number; chars: number }>
+const defaultLimits: Limits = { sessions: 20_000, chars: 128 * 1024 * 1024 }
+
+type Sleeper = Pick<Session, 'principal' | 'detach'> & Readonly<{ acks: Pick<Session['acks'], 'chars'> }>
+
+export interface Hibernation<S extends Sleeper = Session> {
   /** The session may be resumed, at most so long after its stream broke, under the name that this answers. */
-  allow(session: Session, seconds: number): string
+  allow(session: S, seconds: number): string
   /** Only what belongs to this account. */
-  find(previd: string, account: number): Session | undefined
+  find(previd: string, account: number): S | undefined
   /** It is without a stream from now on. False: it may not outlive one. */
-  sleep(session: Session): boolean
+  sleep(session: S): boolean
   /** It has a stream again. */
-  wake(session: Session): void
-  forget(session: Session): void
-  /** Once a second: ends those that slept too long. */
+  wake(session: S): void
+  forget(session: S): void
+  /** Once a second: ends those that slept too long, and the oldest of those that hold too much together. */
   sweep(now: number): void
   /** Ends all that sleep. */
   end(): void
 }
 
-type Entry = {
-  readonly session: Session
+type Entry<S> = {
+  readonly session: S
   readonly previd: string
   readonly maxMs: number
   sleptAt: number | null
   forgetEnd: () => void
 }
 
-type Deps = Readonly<{ authenticator: Pick<Authenticator, 'onEnd'>; close(session: Session): void }>
+type Deps<S> = Readonly<{
+  authenticator: Pick<Authenticator, 'onEnd'>
+  /** It is forgotten before this returns. */
+  close(session: S): void
+  limits?: Limits
+}>
 
-export function createHibernation({ authenticator, close }: Deps): Hibernation {
-  const byName = new Map<string, Entry>()
-  const bySession = new Map<Session, Entry>()
-  // In the order in which they fell asleep.
-  const sleeping = new Set<Entry>()
+export function createHibernation<S extends Sleeper>({
+  authenticator,
+  close,
+  limits = defaultLimits,
+}: Deps<S>): Hibernation<S> {
+  const byName = new Map<string, Entry<S>>()
+  const bySession = new Map<S, Entry<S>>()
+  // In the order in which they fell asleep: all, and those of an account.
+  const sleeping = new Set<Entry<S>>()
+  const byAccount = new Map<number, Set<Entry<S>>>()
 
-  function rouse(entry: Entry): void {
+  function rouse(entry: Entry<S>): void {
     entry.sleptAt = null
     entry.forgetEnd()
     entry.forgetEnd = () => {}
-    sleeping.delete(entry)
+    if (!sleeping.delete(entry)) return
+    const { account } = entry.session.principal
+    const own = byAccount.get(account)
+    own?.delete(entry)
+    if (own?.size === 0) byAccount.delete(account)
   }
 
-  function makeRoom(account: number): void {
-    const own = [...sleeping].filter(({ session }) => session.principal.account === account)
-    const [oldest] = own
-    if (oldest !== undefined && own.length >= maxPerAccount) close(oldest.session)
+  /** Ends the oldest until there is a place more. */
+  function makeRoom(entries: ReadonlySet<Entry<S>>, places: number): void {
+    for (const { session } of entries) {
+      if (entries.size < places) return
+      close(session)
+    }
+  }
+
+  function endOldest(): void {
+    let chars = 0
+    for (const { session } of sleeping) chars += session.acks.chars
+    for (const { session } of sleeping) {
+      if (chars <= limits.chars) return
+      chars -= session.acks.chars
+      close(session)
+    }
   }
 
   return {
     allow(session, seconds) {
       const previd = randomBytes(18).toString('base64url')
-      const entry: Entry = { session, previd, maxMs: seconds * 1000, sleptAt: null, forgetEnd: () => {} }
+      const entry: Entry<S> = { session, previd, maxMs: seconds * 1000, sleptAt: null, forgetEnd: () => {} }
       byName.set(previd, entry)
       bySession.set(session, entry)
       return previd
@@ -67,7 +99,11 @@ export function createHibernation({ authenticator, close }: Deps): Hibernation {
       const entry = bySession.get(session)
       if (entry === undefined) return false
       session.detach()
-      makeRoom(session.principal.account)
+      const { account } = session.principal
+      const own = byAccount.get(account) ?? new Set<Entry<S>>()
+      makeRoom(own, maxPerAccount)
+      makeRoom(sleeping, limits.sessions)
+      byAccount.set(account, own.add(entry))
       entry.sleptAt = performance.now()
       entry.forgetEnd = authenticator.onEnd(session.principal, () => close(session))
       sleeping.add(entry)
@@ -85,12 +121,13 @@ export function createHibernation({ authenticator, close }: Deps): Hibernation {
       byName.delete(entry.previd)
     },
     sweep(now) {
-      for (const { session, sleptAt, maxMs } of [...sleeping]) {
+      for (const { session, sleptAt, maxMs } of sleeping) {
         if (sleptAt !== null && now - sleptAt > maxMs) close(session)
       }
+      endOldest()
     },
     end() {
-      for (const { session } of [...sleeping]) close(session)
+      for (const { session } of sleeping) close(session)
     },
   }
 }

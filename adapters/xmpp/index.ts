@@ -129,7 +129,7 @@ function createStreamDeps(deps: XmppDeps, onClose: (stream: Stream) => void): St
   const naming = { domain, publicResource: deps.publicResource }
   const features = createFeatures({ ...deps, domain, resources, naming })
   const router = createRouter({ domain, resources, logger, features })
-  const hibernation = createHibernation({ authenticator, close: closeSession })
+  const hibernation = createHibernation<Session>({ authenticator, close: closeSession })
   const sessionDeps: SessionDeps = { ...deps, resources, naming, end: closeSession }
 
   function closeSession(session: Session): void {

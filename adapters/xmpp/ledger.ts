@@ -38,6 +38,11 @@ export class Ledger {
     return this.#waiting.length
   }
 
+  /** Characters that are kept. */
+  get chars(): number {
+    return this.#chars
+  }
+
   get isFull(): boolean {
     return this.#places >= this.#limits.places
   }
