@@ -21,10 +21,24 @@ export function createXmlReader(events: XmlEvents, maxElementBytes: number): Xml
   const decoder = new TextDecoder('utf-8', { fatal: true })
   const tree = createXmlTree(events, strangers)
   let taken = 0
+  /** The last slice may have ended in the middle of a character. */
+  let maySplit = false
   let fault: XmlFault | null = null
 
+  function decodeSlice(bytes: Buffer): string {
+    try {
+      return decode(decoder, bytes)
+    } catch (error) {
+      // What was said well before it has been said, unless the fault may have begun in the slice before.
+      if (!maySplit) tree.write(validStartOf(bytes))
+      throw error
+    } finally {
+      maySplit = (bytes.at(-1) ?? 0) >= 0x80
+    }
+  }
+
   function readSlice(bytes: Buffer): void {
-    const text = decode(decoder, bytes)
+    const text = decodeSlice(bytes)
     if (tree.atRest && isBlank(text)) return // RFC 6120 §4.6.1: white space keepalives cost nothing
     const completed = tree.completed
     tree.write(text)
@@ -92,6 +106,11 @@ export function parseXml(text: string): Element {
   const [element] = found
   if (element === undefined || found.length > 1) throw new XmlFault('not-well-formed', 'Not one element.')
   return element
+}
+
+function validStartOf(bytes: Buffer): string {
+  const [start = ''] = new TextDecoder('utf-8').decode(bytes).split('\ufffd', 1)
+  return start
 }
 
 function decode(decoder: TextDecoder, bytes: Buffer): string {

@@ -5,8 +5,7 @@ import { XmlFault } from '../../adapters/xmpp/xml-tree.ts'
 
 const header = `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='a'>`
 
-function read(chunks: readonly (string | Buffer)[], limit = 256 * 1024) {
-  const said: string[] = []
+function read(chunks: readonly (string | Buffer)[], limit = 256 * 1024, said: string[] = []) {
   const reader = createXmlReader(
     {
       onOpen: (root, contentNs) => said.push(`open ${root.ns} ${root.name} ${contentNs}`),
@@ -31,6 +30,18 @@ function faultOf(chunks: readonly (string | Buffer)[], limit?: number): string {
 }
 
 describe('what a stream may not contain (RFC 6120 §11)', () => {
+  it('leaves what was said well before it in the same chunk', () => {
+    const bad = Buffer.from([0xc0, 0x80])
+    const said: string[] = []
+    expect(() => read([header, Buffer.concat([Buffer.from('<a>ü</a><b/><c>'), bad])], undefined, said)).toThrow(
+      XmlFault,
+    )
+    expect(said.slice(1)).toEqual(['<a>ü</a>', '<b/>'])
+    const split: string[] = []
+    expect(() => read([header, Buffer.from([0x3c, 0x61, 0x3e, 0xc3]), '</a><b/>'], undefined, split)).toThrow(XmlFault)
+    expect(split).toHaveLength(1)
+  })
+
   const deep = '<a>'.repeat(100)
   const hostile: readonly [why: string, xml: string | Buffer, condition: string][] = [
     ['a document type', '<!DOCTYPE x>', 'restricted-xml'],
