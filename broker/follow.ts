@@ -10,7 +10,7 @@ const entriesPerRead = 100
 const retryMs = 1000
 
 export type FollowersDeps = Readonly<{
-  log: MessageLog
+  log: Pick<MessageLog, 'read' | 'onAppended' | 'head'>
   /** Of receipts and read markers. */
   watermarks: Pick<MessageLog, 'read' | 'onAppended'>
   positions: Pick<ArchiveStore, 'backlogStart' | 'savePositions'>
