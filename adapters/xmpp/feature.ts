@@ -134,8 +134,9 @@ export interface ClientSession {
   admit(message: Message, stanza: Stanza): void
   /** Ends its stream. */
   fail(condition: StreamCondition, text?: string): void
-  /** Becomes a receiver of its account's log. @throws when the store is away */
-  becomeAvailable(presence: Element, priority: number): Promise<void>
+  becomeAvailable(presence: Element, priority: number): void
+  /** Becomes a receiver of its account's log, if it is available. @throws when the store is away */
+  readLog(): Promise<void>
   becomeUnavailable(): void
 }
 

@@ -148,10 +148,13 @@ export class Session implements ClientSession, ReceiptSink {
     this.#outlet?.onSettled()
   }
 
-  async becomeAvailable(presence: Element, priority: number): Promise<void> {
+  becomeAvailable(presence: Element, priority: number): void {
     this.presence = presence
     this.priority = priority
-    await this.#reader.start()
+  }
+
+  readLog(): Promise<void> {
+    return this.#reader.start()
   }
 
   becomeUnavailable(): void {

@@ -34,9 +34,10 @@ export function createPresence(deps: Deps): Feature {
     if (priority === null) return stanzaError('bad-request', 'modify', 'The priority is a number from -128 to 127.')
     const isInitial = session.presence === null
     const element = sanitise(stanza.element)
-    // Its messages come later than what is sent now.
-    const ready = session.becomeAvailable(element, priority)
-    await Promise.all([ready, introduce(session, toldDevice(element, session, priority), isInitial)])
+    session.becomeAvailable(element, priority)
+    await introduce(session, toldDevice(element, session, priority), isInitial)
+    // Behind its own presence and those of its contacts.
+    await session.readLog()
     return 'done'
   }
 
