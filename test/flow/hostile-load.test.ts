@@ -252,7 +252,10 @@ describe('who asks for much and never reads', () => {
 })
 
 it('sixty histories that are asked for at once and never read cost a bounded buffer', async () => {
-  const [, , , , name, peer] = target.accounts
+  // The witnesses read what is written to them.
+  const [name, peer] = ['gus', 'hal'] as const
+  await server.addUser(name)
+  await server.addUser(peer)
   const asked = await logIn(server.http, { name, password: `${name}-pw` })
   const text = 'x'.repeat(60_000)
   await Promise.all(Array.from({ length: 100 }, () => asked.post('/v1/messages', { to: peer, text })))

@@ -59,6 +59,28 @@ describe('MQTT.js', () => {
   })
 })
 
+it.each(['ws', 'wss'] as const)(
+  'over %s a client need not wait for its CONNACK: large packets may follow (§3.1.4)',
+  async (kind) => {
+    const raw = await openWebSocket(kind === 'ws' ? ws() : wss(), 'mqtt')
+    const large = (packetId: number) =>
+      publishPacket(5, { topic: 'ws/large', payload: Buffer.alloc(900_000), qos: 1, packetId })
+    for (const packet of [await login('eager'), large(0x6161), large(0x6262)]) raw.socket.send(packet)
+    // Their packet ids, as letters.
+    await raw.until(() => ['aa', 'bb'].every((id) => raw.bytes().includes(id)))
+    expect(isConnack(raw.bytes())).toBe(true)
+    raw.socket.close()
+  },
+)
+
+it('a CONNECT that would be too large is refused before it has come (RFC 6455 §7.4.1)', async () => {
+  const raw = await openWebSocket(ws(), 'mqtt')
+  raw.socket.send(
+    connectPacket({ username: 'x'.repeat(60_000), password: 'x'.repeat(60_000), clientId: 'x'.repeat(60_000) }),
+  )
+  expect([1006, 1009]).toContain(await raw.closed)
+})
+
 describe.each([4, 5] as const)('a persistent session over wss at level %i', (level) => {
   it('gets what came for it while it was away: a plain topic and the chat, each once and in order', async () => {
     const { name, password } = await broker.account('away')
