@@ -261,7 +261,7 @@ it('sixty histories that are asked for at once and never read cost a bounded buf
   await Promise.all(Array.from({ length: 100 }, () => asked.post('/v1/messages', { to: peer, text })))
   const { json } = await createRest(server.http).post('/v1/auth/login', { username: name, password: `${name}-pw` })
   const request = `GET /v1/history?with=${peer}&limit=200 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${json.accessToken}\r\n\r\n`
-  const sockets = Array.from({ length: 4 }, () => open(target, 'http').pause())
+  const sockets = [open(target, 'http').pause(), open(target, 'http').pause()]
   const growth = await growthDuring(async () => {
     for (const socket of sockets) socket.write(request.repeat(60))
     await pause(2000)
