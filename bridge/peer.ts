@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { isLoopback, type Peer, plainAddress } from '../broker/network.ts'
+import { isLoopback, type Peer, plainAddress, toAddress } from '../broker/network.ts'
 
 export type IsTrusted = (address: string) => boolean
 
@@ -29,7 +29,7 @@ export function peerOf({ socket, headers }: IncomingMessage, isTrusted: IsTruste
   const near = plainAddress(socket.remoteAddress ?? '')
   const isTls = socket instanceof TLSSocket
   if (!isTrusted(near)) return { address: near, isSecure: isTls || (isLoopback(near) && !isForwarded(headers)) }
-  const hops = toList(headers['x-forwarded-for']).map(plainAddress)
+  const hops = toList(headers['x-forwarded-for']).map(toAddress)
   const address = hops.findLast((hop) => !isTrusted(hop)) ?? hops[0] ?? near
   const protocol = toList(headers['x-forwarded-proto']).at(-1)
   const isSecure =
@@ -37,9 +37,12 @@ export function peerOf({ socket, headers }: IncomingMessage, isTrusted: IsTruste
   return { address, isSecure }
 }
 
-/** Of a request of fastify; '' when the client has gone, and then there is none, whatever the type says. */
+/**
+ * Of a request of fastify; '' when a proxy names none, and when the client has gone: then there is none, whatever the
+ * type says.
+ */
 export function addressOf({ ip }: Readonly<{ ip: string | undefined }>): string {
-  return ip ?? ''
+  return toAddress(ip ?? '')
 }
 
 /** A proxy on this machine speaks for others: what it forwards is not from here, unless it is trusted to say so. */

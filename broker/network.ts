@@ -1,5 +1,5 @@
 // From where a peer comes: what its address says, and what counts as one for limits. Pure.
-import { BlockList, isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv6 } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 /** Who is at the other end of a connection, whatever stands between. */
@@ -23,6 +23,13 @@ loopback.addAddress('::1', 'ipv6')
 /** An IPv4 address in the clothes of IPv6, as a socket on `::` shows it, is that IPv4 address. */
 export function plainAddress(address: string): string {
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
+}
+
+/** What a proxy writes of a peer, without a port and brackets; '' when it is no IP address. */
+export function toAddress(text: string): string {
+  const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text
+  const plain = plainAddress(bare)
+  return isIP(plain) === 0 ? '' : plain
 }
 
 export function isLoopback(address: string): boolean {

@@ -9,7 +9,9 @@ import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
 
 let broker: TestBroker
 beforeAll(async () => {
-  broker = await startTestBroker({ env: { CLEARBOX_TRUSTED_PROXIES: '127.0.0.2, 10.0.0.0/8' } })
+  broker = await startTestBroker({
+    env: { CLEARBOX_LOGIN_TRIES: '5', CLEARBOX_TRUSTED_PROXIES: '127.0.0.2, 10.0.0.0/8' },
+  })
 })
 afterAll(() => broker.stop())
 
@@ -54,8 +56,29 @@ it.each([
   ['a trusted proxy that speaks for this machine', '127.0.0.2', { 'x-forwarded-for': '127.0.0.1' }, 200],
   ['two trusted proxies', '127.0.0.2', { 'x-forwarded-for': '127.0.0.1, 10.1.2.3' }, 200],
   ['a client that lies to a trusted proxy', '127.0.0.2', { 'x-forwarded-for': '127.0.0.1, 192.0.2.7' }, 401],
+  [
+    'a trusted proxy that names the port of this machine, too',
+    '127.0.0.2',
+    { 'x-forwarded-for': '127.0.0.1:5001' },
+    200,
+  ],
+  ['a trusted proxy that names the port of another', '127.0.0.2', { 'x-forwarded-for': '[2001:db8::7]:5001' }, 401],
   ['nonsense by a trusted proxy', '127.0.0.2', { 'x-forwarded-for': 'me, ::g' }, 401],
 ])('metrics asked for by %s (from %s)', async (_who, from, headers, status) => {
   expect((await ask('/metrics', { plain: true, from, headers })).status).toBe(status)
   expect((await ask('/metrics', { from, headers })).status).toBe(status)
+})
+
+it.each([
+  ['with a port that is always another one', (n: number) => `192.0.2.8:${n}`],
+  ['as always other nonsense', (n: number) => `nonsense-${n}`],
+])('failed logins of one address count together, though a trusted proxy names it %s', async (_how, name) => {
+  const { name: username } = await broker.account('victim')
+  const statuses: (number | undefined)[] = []
+  for (let n = 1; n <= 6; n++) {
+    const headers = { 'x-forwarded-for': name(n) }
+    const body = { username, password: 'wrong' }
+    statuses.push((await ask('/v1/auth/login', { plain: true, from: '127.0.0.2', headers, body })).status)
+  }
+  expect(statuses).toEqual([401, 401, 401, 401, 401, 429])
 })
