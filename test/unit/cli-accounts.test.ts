@@ -42,6 +42,14 @@ it('asks before it deletes: without a terminal it wants --yes', async () => {
   expect((await cli('user', 'delete', 'nobody', '--yes')).output).toContain('There is no account nobody@localhost.')
 })
 
+it('keeps the last administrator', async () => {
+  expect(await cli('user', 'delete', 'admin', '--yes')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('admin@localhost is the only administrator.'),
+  })
+  expect((await cli('user', 'list')).output).toContain('admin@localhost')
+})
+
 it('a deleted account is cut off within a second, cannot log in, and stays readable where others have it', async () => {
   const [alice, bob] = [await login(server, 'alice'), await login(server, 'bob')]
   expect(await post(server, alice, 'bob', message('remember me'))).toBe(true)
