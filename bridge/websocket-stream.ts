@@ -56,7 +56,7 @@ export function toStream(socket: WebSocket, raw: Duplex, { frames, maxStrangerBy
 
   socket.on('message', (data: Buffer, isDataBinary: boolean) => {
     if (isEnded) return
-    stranger.hasSaid(data.length)
+    stranger.hasSaid()
     if (isDataBinary !== isBinary) refuse(wrongKind)
     else if (data.length > 0 && !stream.push(data)) socket.pause()
   })
@@ -101,9 +101,10 @@ function createStranger(
     get isHeld() {
       return isHeld
     },
-    hasSaid(bytes: number): void {
+    /** What may have come behind the message is no more than one read of the socket. */
+    hasSaid(): void {
       hasSpoken = true
-      waiting -= bytes
+      waiting = 0
     },
     trust(): void {
       raw.off('data', count)
