@@ -1,8 +1,8 @@
 // The setting `acl`: rules of plain topics, as a list in the file or as JSON in the environment.
 import { z } from 'zod'
 import { toAccountName } from './account-name.ts'
+import type { Found } from './config-found.ts'
 import type { SettingKind } from './config-kinds.ts'
-import type { Found } from './config-values.ts'
 import { isTopicFilter } from './mqtt/codec/topic-name.ts'
 import { isReserved } from './topic.ts'
 import type { TopicRule } from './types.ts'

@@ -1,7 +1,9 @@
 // The CLEARBOX_* variables of the environment.
+
+import type { Found } from './config-found.ts'
 import { suggestion } from './config-suggestion.ts'
 import { type SettingPath, settingAt, settingPaths } from './config-table.ts'
-import { type Found, readSetting, type Source } from './config-values.ts'
+import { readSetting, type Source } from './config-values.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import { z } from 'zod'
+import type { Found } from './config-found.ts'
 import { suggestion } from './config-suggestion.ts'
 import { type SettingPath, settingAt, settingPaths } from './config-table.ts'
-import { type Found, readSetting, type Source, settingFault } from './config-values.ts'
+import { readSetting, type Source, settingFault } from './config-values.ts'
 
 type Key = string | number
 type OffsetOf = (path: readonly Key[], part: 'key' | 'value') => number

@@ -1,8 +1,8 @@
 // The settings of `auth.jwt` belong together: each of them alone would let nobody in, or everybody.
 import { readJwtKey } from './auth/jwt-key.ts'
 import type { JwtAlgorithm } from './config.ts'
+import type { Found } from './config-found.ts'
 import { type SettingPath, settingAt } from './config-table.ts'
-import type { Found } from './config-values.ts'
 
 const names = ['issuer', 'audience', 'keyFile', 'alg', 'jwks', 'accountClaim'] as const
 type Name = (typeof names)[number]

@@ -4,10 +4,10 @@ import type { Config } from './config.ts'
 import { aclFaults } from './config-acl.ts'
 import { type Environment, readEnvironment } from './config-environment.ts'
 import { readConfigFile } from './config-file.ts'
+import type { Found } from './config-found.ts'
 import { jwtFaults } from './config-jwt.ts'
 import { port } from './config-kinds.ts'
 import { type SettingPath, settingAt, settingPaths } from './config-table.ts'
-import type { Found } from './config-values.ts'
 
 type Loaded = Readonly<{ config: Config } | { faults: readonly string[] }> & Readonly<{ warnings: readonly string[] }>
 

@@ -1,9 +1,7 @@
 // What the sources of configuration share: values with the place they came from, and how a fault is told.
 import type { z } from 'zod'
+import type { Found } from './config-found.ts'
 import { type SettingPath, settingAt } from './config-table.ts'
-
-/** A value that fits its setting; `where` names its place for people, such as `clearbox.yaml:3:11 mqtt.port`. */
-export type Found = Readonly<{ value: unknown; where: string }>
 
 export type Source = Readonly<{
   values: ReadonlyMap<SettingPath, Found>
