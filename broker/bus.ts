@@ -1,8 +1,9 @@
 // Hot path (bench: p2p, fan-out): publish of plain topics, for every border.
+import { durable, type Waiter } from './durable.ts'
 import { BrokerError } from './errors.ts'
 import type { Counters } from './metrics.ts'
 import type { Publication } from './publication.ts'
-import { durable, type Queue, type Waiter } from './queue.ts'
+import type { Queue } from './queue.ts'
 import type { RetainedMessages } from './retained.ts'
 import type { Router } from './router.ts'
 import type { Route, Target } from './routes.ts'
@@ -46,11 +47,11 @@ export function createBus(
     }
     const waiter: Waiter = publication.qos > 0 ? { sink, token } : null
     const queued = publication.qos > 0 ? withoutPublisher(route.queued, publication) : []
-    let position = 0
-    if (queued.length > 0) position = queue.enqueue(publication, queued, keep, waiter)
+    const position = queued.length > 0 ? queue.nextPosition() : 0
+    deliver(route, publication, position)
+    if (queued.length > 0) queue.enqueue(publication, position, queued, keep, waiter)
     else if (keep !== null || publication.received !== null) queue.keep(keep, publication.received, waiter)
     else sink.settle(token, durable)
-    deliver(route, publication, position)
   }
 
   function announce(publication: Publication): void {

@@ -34,6 +34,8 @@ export class Publication {
   publisher: Recipient | null = null
   /** A QoS 2 publish of a persistent session: kept with the message, so that a repeat is known for one. */
   received: ReceivedPacket | null = null
+  /** Of a kept one whose queue references wait: to be told who has acknowledged it. */
+  lingering: Readonly<{ acknowledge(session: number): void }> | null = null
   /** Encodings by `level * 3 + qos` of MQTT without retain flag, packet id and subscription ids. */
   readonly wires: (Wire | null)[] = [null, null, null, null, null, null]
   private copy: Publication | null = null

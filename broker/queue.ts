@@ -1,18 +1,27 @@
 // The queue store's writer: plain publications for persistent sessions, and retained messages, in batches.
 import { type Batcher, createBatcher } from './batcher.ts'
+import { durable, type Waiter } from './durable.ts'
 import { BrokerError } from './errors.ts'
+import { createLinger, Lingering } from './linger.ts'
 import type { Logger } from './log.ts'
 import type { Publication } from './publication.ts'
 import type { Target } from './routes.ts'
 import type { Handshakes, Queueing, QueueStore, ReceivedPacket, Retained } from './stores.ts'
-import type { Receipt, ReceiptSink } from './types.ts'
-
-/** Who waits for a commit; null: nobody (retained QoS 0). */
-export type Waiter = Readonly<{ sink: ReceiptSink; token: number }> | null
 
 export type Queue = Readonly<{
-  /** Queues for the targets; answers the position. The waiter is settled at the commit. */
-  enqueue(publication: Publication, targets: readonly Target[], retained: Retained | null, waiter: Waiter): number
+  /** The place of the next publication in the queues that it goes to. */
+  nextPosition(): number
+  /**
+   * Queues for the targets, after they were given it: references of those that it was sent to may be left out when they
+   * acknowledge within 10 ms. The waiter is settled when the others are committed.
+   */
+  enqueue(
+    publication: Publication,
+    position: number,
+    targets: readonly Target[],
+    retained: Retained | null,
+    waiter: Waiter,
+  ): void
   /** What no session queues: a retained message, the packet id of a QoS 2 publish. */
   keep(retained: Retained | null, received: ReceivedPacket | null, waiter: Waiter): void
   /** PUBREL has come: a publish under this packet id will be a new one. */
@@ -24,7 +33,12 @@ export type Queue = Readonly<{
    * null: the batch could not be stored.
    */
   onBatch(listener: BatchListener): void
-  batcher: Batcher<unknown>
+  /** What waits for a commit. */
+  waiting: Pick<Batcher<unknown>, 'waitingBytes' | 'waitingMs'>
+  /** Resolves when all that was queued before is settled. */
+  drained(): Promise<void>
+  /** Gives up what is being retried. */
+  abandon(): void
 }>
 
 export type BatchListener = (sessions: ReadonlySet<number>, committedUpTo: number | null) => void
@@ -34,8 +48,7 @@ type Released = Handshakes['released'][number]
 type Step = Readonly<{ kind: 'received' | 'forgotten'; of: ReceivedPacket } | { kind: 'released'; of: Released }>
 type Item = Readonly<{ queueing: Queueing | null; retained: Retained | null; step: Step | null; waiter: Waiter }>
 
-/** A plain publication has no id; its receipt says only that it is durable. */
-export const durable: Receipt = Object.freeze({ id: '', ts: 0, repeated: false })
+const none: readonly Target[] = []
 const itemBytes = 200
 const stepBytes = 100
 
@@ -69,30 +82,42 @@ export function createQueue(store: QueueStore, lastPosition: number, logger: Log
     },
   })
 
+  const linger = createLinger((lingering) => {
+    const targets = lingering.takeDue()
+    if (targets.length === 0) return
+    const { publication, position: place } = lingering
+    addQueueing(publication, place, targets, null, null, { sink: lingering, token: 0 })
+  })
+
+  function addQueueing(
+    kept: Publication,
+    place: number,
+    targets: readonly Target[],
+    retained: Retained | null,
+    step: Step | null,
+    waiter: Waiter,
+  ): void {
+    batcher.add({ queueing: toQueueing(kept, place, targets), retained, step, waiter }, itemBytes + bytesOf(kept))
+  }
+
   function addStep(step: Step, waiter: Waiter): void {
     batcher.add({ queueing: null, retained: null, step, waiter }, stepBytes)
   }
 
   return {
-    enqueue(publication, targets, retained, waiter) {
-      position++
+    nextPosition: () => ++position,
+    enqueue(publication, place, targets, retained, waiter) {
       const kept = publication.kept()
-      const queueing: Queueing = {
-        position,
-        topic: kept.topic.name,
-        payload: kept.payload,
-        properties: kept.properties,
-        expiresAt: kept.expiresAt || null,
-        references: targets.map(({ recipient, qos, retainAsPublished, subscriptionIds }) => ({
-          session: recipient.id,
-          qos: qos === 2 && kept.qos === 2 ? 2 : 1,
-          retain: retainAsPublished && kept.retain,
-          subscriptionIds,
-        })),
+      const mustWrite = retained !== null || publication.received !== null
+      const sent = mustWrite ? none : targets.filter(({ recipient }) => recipient.hasSent(place))
+      const rest = sent.length === 0 ? targets : targets.filter(({ recipient }) => !recipient.hasSent(place))
+      if (sent.length === 0) addQueueing(kept, place, rest, retained, stepOf(publication.received), waiter)
+      else {
+        const lingering = new Lingering(kept, place, sent, waiter, rest.length > 0 ? 2 : 1)
+        kept.lingering = lingering
+        linger.add(lingering, bytesOf(kept))
+        if (rest.length > 0) addQueueing(kept, place, rest, null, null, { sink: lingering, token: 0 })
       }
-      const step = stepOf(publication.received)
-      batcher.add({ queueing, retained, step, waiter }, itemBytes + kept.payload.length + kept.topic.name.length)
-      return position
     },
     keep(retained, received, waiter) {
       const bytes = retained === null ? 0 : itemBytes + retained.payload.length + retained.topic.length
@@ -101,7 +126,15 @@ export function createQueue(store: QueueStore, lastPosition: number, logger: Log
     forget: (received, waiter) => addStep({ kind: 'forgotten', of: received }, waiter),
     release: (reference, waiter) => addStep({ kind: 'released', of: reference }, waiter),
     onBatch: (listener) => void listeners.push(listener),
-    batcher: batcher as Batcher<unknown>,
+    waiting: {
+      waitingBytes: () => batcher.waitingBytes() + linger.waitingBytes(),
+      waitingMs: batcher.waitingMs,
+    },
+    drained() {
+      linger.flush()
+      return batcher.drained()
+    },
+    abandon: batcher.abandon,
   }
 }
 
@@ -109,8 +142,29 @@ function stepOf(received: ReceivedPacket | null): Step | null {
   return received === null ? null : { kind: 'received', of: received }
 }
 
+/** What has lingered stands behind what came later. */
 function lastPositionOf(batch: readonly Item[]): number {
-  return batch.findLast(({ queueing }) => queueing !== null)?.queueing?.position ?? 0
+  return batch.reduce((last, { queueing }) => Math.max(last, queueing?.position ?? 0), 0)
+}
+
+function bytesOf({ payload, topic }: Publication): number {
+  return payload.length + topic.name.length
+}
+
+function toQueueing(kept: Publication, position: number, targets: readonly Target[]): Queueing {
+  return {
+    position,
+    topic: kept.topic.name,
+    payload: kept.payload,
+    properties: kept.properties,
+    expiresAt: kept.expiresAt || null,
+    references: targets.map(({ recipient, qos, retainAsPublished, subscriptionIds }) => ({
+      session: recipient.id,
+      qos: qos === 2 && kept.qos === 2 ? 2 : 1,
+      retain: retainAsPublished && kept.retain,
+      subscriptionIds,
+    })),
+  }
 }
 
 /** Of several steps of one packet id the last one counts. Null: there are none. */

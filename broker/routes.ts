@@ -22,6 +22,8 @@ export interface Recipient {
    * session's queue, 0 when it is not queued. Returns at once and never throws.
    */
   deliver(publication: Publication, target: Target, position: number): void
+  /** The publication that it was just given went out, so that its acknowledgement will tell (`Publication.lingering`). */
+  hasSent(position: number): boolean
 }
 
 /** One recipient of a topic, whatever the number of its matching filters (overlaps deliver once). */

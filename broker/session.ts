@@ -191,6 +191,10 @@ export class Session implements Recipient, Origin {
     else this.deliverQueued(this.queue, publication, { qos, released: false, retain, subscriptionIds }, position)
   }
 
+  hasSent(position: number): boolean {
+    return this.queue?.cursor === position
+  }
+
   /**
    * Sends a message that has its own origin (a stream, a retained message). False: no room; `onRoom` follows.
    * `packetId`: the one that it has already; 0: none.
@@ -253,6 +257,7 @@ export class Session implements Recipient, Origin {
 
   /** Origin of what comes from its own queue. */
   acknowledged(position: number, publication: Publication): void {
+    publication.lingering?.acknowledge(this.id)
     this.queue?.acknowledge(position, publication.end - publication.start)
     this.dirty = true
   }

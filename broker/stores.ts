@@ -340,7 +340,7 @@ export interface QueueStore {
     keep: number,
     inFlight: number,
   ): Promise<Readonly<{ head: number; dropped: number; droppedBytes: number }>>
-  /** The highest position ever used. */
+  /** The highest position that a queue or a session knows. */
   lastPosition(): Promise<number>
   retained(): Promise<readonly Retained[]>
 }

@@ -127,7 +127,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
   })
   await sessions.load()
   const sys = createSysTopics({ topics, bus, retained, sessions, counters, version: readVersion() })
-  const pressure = createPressure([log.batcher, queue.batcher], limits)
+  const pressure = createPressure([log.batcher, queue.waiting], limits)
   const gate = createConnectionGate({ limits, counters })
   const host: Host = {
     ...deps,
@@ -159,8 +159,8 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     pressure,
     async drained() {
       await sessions.drained()
-      await queue.batcher.drained()
+      await queue.drained()
     },
-    abandon: queue.batcher.abandon,
+    abandon: queue.abandon,
   }
 }

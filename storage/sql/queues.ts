@@ -69,7 +69,8 @@ const READ: Statement = {
 const LAST_POSITION: Statement = {
   name: 'queue-last-position',
   text: `SELECT greatest(
-    (SELECT coalesce(max(position), 0) FROM queue_bodies), (SELECT coalesce(max(head), 0) FROM sessions)) AS position`,
+    (SELECT coalesce(max(position), 0) FROM queue_bodies),
+    (SELECT coalesce(max(greatest(head, sent, cursor)), 0) FROM sessions)) AS position`,
 }
 
 const RETAINED: Statement = {

@@ -1,9 +1,9 @@
 // Decision 0010: packet ids of QoS 2 messages from a queue follow from their positions, so two positions may want one id.
 import { expect, it } from 'vitest'
+import { durable } from '../../broker/durable.ts'
 import { defaultLimits } from '../../broker/limits.ts'
 import { createMetrics } from '../../broker/metrics.ts'
 import { ownPublication } from '../../broker/publication.ts'
-import { durable } from '../../broker/queue.ts'
 import { packetIdOf } from '../../broker/send-window.ts'
 import { Session } from '../../broker/session.ts'
 import { looseTopic } from '../../broker/topic-table.ts'

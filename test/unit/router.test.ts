@@ -6,7 +6,12 @@ import type { Recipient, SubscriptionOptions } from '../../broker/routes.ts'
 import { createTopicTable } from '../../broker/topic-table.ts'
 
 const options: SubscriptionOptions = { qos: 0, noLocal: false, retainAsPublished: false, subscriptionId: 0 }
-const recipient = (persistent = false): Recipient => ({ persistent, id: persistent ? 1 : 0, deliver: () => undefined })
+const recipient = (persistent = false): Recipient => ({
+  persistent,
+  id: persistent ? 1 : 0,
+  deliver: () => undefined,
+  hasSent: () => false,
+})
 
 function create(maxTopics = 1000) {
   const topics = createTopicTable({ domain: 'localhost', maxTopics, maxBytes: 1e6, check: () => undefined })
