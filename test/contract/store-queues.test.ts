@@ -177,6 +177,12 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
     ])
     await db.store.queues.acknowledge(new Map([[opened.id, last.position]]))
     expect(await db.store.queues.lastPosition()).toBe(last.position)
+    // Positions that were left out of the queues: only the session knows them.
+    const known = { expiryInterval: 3600, disconnectedAt: null, streamSent: 0, eventPosition: 0, inFlight: [] }
+    const ahead = { sent: last.position + 5, cursor: last.position + 6, positions: new Map<string, number>() }
+    await db.store.sessions.save([{ ...opened, head: last.position, ...known, ...ahead }])
+    position += 6
+    expect(await db.store.queues.lastPosition()).toBe(position)
   })
 
   it('keeps the latest retained message of a topic, and an empty one removes it', async () => {
