@@ -65,7 +65,13 @@ it('writes at once what goes out at QoS 2, and what is published with it', async
 
 it('sends again what lingered when its session comes back, and then what came meanwhile', async () => {
   const { name, password } = await broker.account()
-  const fields = { username: name, password, clientId: 'phone', clean: false, properties: { sessionExpiryInterval: 1000 } }
+  const fields = {
+    username: name,
+    password,
+    clientId: 'phone',
+    clean: false,
+    properties: { sessionExpiryInterval: 1000 },
+  }
   const first = await loginRaw(broker.mqttPort, fields)
   await first.subscribe(['linger/back'])
   const sender = await publisher()
