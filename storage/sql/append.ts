@@ -1,8 +1,10 @@
 // The append of one batch of chat messages: one statement, one transaction (DESIGN §5).
 // Hot path: measured by the batches of 10, 100 and 1000 in docs/decisions/0003-one-sql-dialect.md.
+
 import { DatabaseError } from 'pg'
 import { BrokerError } from '../../broker/errors.ts'
 import { type Appended, type Appending, TransientStoreError } from '../../broker/stores.ts'
+import { bigintArray, booleanArray, byteaArray, textArray, uuidArray } from '../binary-array.ts'
 import { type Connection, type Statement, sqlState } from '../postgres.ts'
 
 /*
@@ -178,22 +180,22 @@ async function appendRest(
   return batch.map((message) => stored.get(message.id) ?? rest.next().value ?? new Error('A message was left out.'))
 }
 
-function columns(batch: readonly Appending[]): readonly unknown[][] {
+function columns(batch: readonly Appending[]): readonly Buffer[] {
   return [
-    batch.map((message) => message.id),
-    batch.map((message) => message.kind),
-    batch.map((message) => message.sender),
-    batch.map((message) => message.receiver),
-    batch.map((message) => message.device),
-    batch.map((message) => message.toResource),
-    batch.map((message) => message.oid),
-    batch.map((message) => message.hash),
-    batch.map((message) => message.xid),
-    batch.map((message) => message.ref),
-    batch.map((message) => message.body.format),
-    batch.map((message) => message.body.text),
-    batch.map((message) => message.text),
-    batch.map((message) => message.ttl),
-    batch.map((message) => message.strictOid === true),
+    uuidArray(batch.map((message) => message.id)),
+    textArray(batch.map((message) => message.kind)),
+    bigintArray(batch.map((message) => message.sender)),
+    bigintArray(batch.map((message) => message.receiver)),
+    textArray(batch.map((message) => message.device)),
+    textArray(batch.map((message) => message.toResource)),
+    textArray(batch.map((message) => message.oid)),
+    byteaArray(batch.map((message) => message.hash)),
+    textArray(batch.map((message) => message.xid)),
+    textArray(batch.map((message) => message.ref)),
+    textArray(batch.map((message) => message.body.format)),
+    textArray(batch.map((message) => message.body.text)),
+    textArray(batch.map((message) => message.text)),
+    bigintArray(batch.map((message) => message.ttl)),
+    booleanArray(batch.map((message) => message.strictOid === true)),
   ]
 }

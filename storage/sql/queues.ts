@@ -1,5 +1,6 @@
 // Plain topics: publications that wait for persistent sessions, and retained messages.
 import type { Handshakes, Queued, Queueing, QueueStore, Retained } from '../../broker/stores.ts'
+import { bigintArray, booleanArray, byteaArray, integerArray, smallintArray, textArray } from '../binary-array.ts'
 import type { Connection, Statement } from '../postgres.ts'
 import type { QueueRemoval } from './queue-removal.ts'
 
@@ -103,45 +104,44 @@ export function createQueueStore(db: Connection, writer: Connection, removal: Qu
   }
 }
 
-function queueColumns(queue: readonly Queueing[]): readonly unknown[][] {
-  const references = queue.flatMap(({ position, references }) =>
-    references.map((reference) => ({ position, ...reference })),
-  )
+function queueColumns(queue: readonly Queueing[]): readonly Buffer[] {
+  const references = queue.flatMap(({ references }) => references)
+  const positions = queue.flatMap(({ position, references }) => references.map(() => position))
   return [
-    queue.map((body) => body.position),
-    queue.map((body) => body.topic),
-    queue.map((body) => body.payload),
-    queue.map((body) => body.properties),
-    queue.map((body) => body.expiresAt),
-    references.map((reference) => reference.session),
-    references.map((reference) => reference.position),
-    references.map((reference) => reference.retain),
-    references.map((reference) => `{${reference.subscriptionIds.join(',')}}`),
-    references.map((reference) => reference.qos),
+    bigintArray(queue.map((body) => body.position)),
+    textArray(queue.map((body) => body.topic)),
+    byteaArray(queue.map((body) => body.payload)),
+    byteaArray(queue.map((body) => body.properties)),
+    bigintArray(queue.map((body) => body.expiresAt)),
+    bigintArray(references.map((reference) => reference.session)),
+    bigintArray(positions),
+    booleanArray(references.map((reference) => reference.retain)),
+    textArray(references.map(({ subscriptionIds }) => (subscriptionIds.length > 0 ? `{${subscriptionIds}}` : '{}'))),
+    smallintArray(references.map((reference) => reference.qos)),
   ]
 }
 
-function handshakeColumns({ received, forgotten, released }: Handshakes): readonly unknown[][] {
+function handshakeColumns({ received, forgotten, released }: Handshakes): readonly Buffer[] {
   return [
-    received.map((packet) => packet.session),
-    received.map((packet) => packet.packetId),
-    forgotten.map((packet) => packet.session),
-    forgotten.map((packet) => packet.packetId),
-    released.map((reference) => reference.session),
-    released.map((reference) => reference.position),
+    bigintArray(received.map((packet) => packet.session)),
+    integerArray(received.map((packet) => packet.packetId)),
+    bigintArray(forgotten.map((packet) => packet.session)),
+    integerArray(forgotten.map((packet) => packet.packetId)),
+    bigintArray(released.map((reference) => reference.session)),
+    bigintArray(released.map((reference) => reference.position)),
   ]
 }
 
 /** Of several for one topic the last one counts. */
-function retainedColumns(retained: readonly Retained[]): readonly unknown[][] {
+function retainedColumns(retained: readonly Retained[]): readonly Buffer[] {
   const latest = [...new Map(retained.map((message) => [message.topic, message])).values()]
   const kept = latest.filter((message) => message.payload.length > 0)
   return [
-    latest.filter((message) => message.payload.length === 0).map((message) => message.topic),
-    kept.map((message) => message.topic),
-    kept.map((message) => message.payload),
-    kept.map((message) => message.properties),
-    kept.map((message) => message.qos),
-    kept.map((message) => message.expiresAt),
+    textArray(latest.filter((message) => message.payload.length === 0).map((message) => message.topic)),
+    textArray(kept.map((message) => message.topic)),
+    byteaArray(kept.map((message) => message.payload)),
+    byteaArray(kept.map((message) => message.properties)),
+    smallintArray(kept.map((message) => message.qos)),
+    bigintArray(kept.map((message) => message.expiresAt)),
   ]
 }
