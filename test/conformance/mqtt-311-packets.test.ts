@@ -2,7 +2,15 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { defaultLimits } from '../../broker/limits.ts'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
-import { subscribePacket, unsubscribePacket } from '../helpers/mqtt-bytes.ts'
+import {
+  pingPacket,
+  pubackPacket,
+  pubcompPacket,
+  publishPacket,
+  pubrecPacket,
+  subscribePacket,
+  unsubscribePacket,
+} from '../helpers/mqtt-bytes.ts'
 import { loginRaw } from '../helpers/mqtt-raw.ts'
 import { bytes } from '../vectors/mqtt-notation.ts'
 
@@ -114,4 +122,27 @@ it('answers SUBSCRIBE and UNSUBSCRIBE under their packet ids [MQTT-2.3.1-7], [MQ
     expect(await client.expect('suback')).toMatchObject({ packetId })
     expect(await client.expect('unsuback')).toMatchObject({ packetId })
   }
+})
+
+it('answers every PINGREQ [MQTT-3.12.4-1]', async () => {
+  const client = await login()
+  client.send(pingPacket, pingPacket, pingPacket)
+  for (let i = 0; i < 3; i++) await client.expect('pingresp')
+  await client.ping()
+})
+
+it('takes PUBACK, PUBREC and PUBREL in any order [MQTT-4.6.0-2] to [MQTT-4.6.0-4]', async () => {
+  const [publisher, subscriber] = [await login(), await login()]
+  await subscriber.subscribe([{ filter: 'any/order', qos: 2 }])
+  const sent = [1, 1, 2, 2] as const
+  publisher.send(...sent.map((qos, i) => publishPacket(4, { topic: 'any/order', qos, packetId: i + 1 })))
+  for (const kind of ['puback', 'puback', 'pubrec', 'pubrec'] as const) await publisher.expect(kind)
+  for (const id of [4, 3]) expect(await publisher.release(id)).toBe(0)
+  for (const { qos, packetId } of (await subscriber.publishes(4)).reverse()) {
+    subscriber.send(qos === 1 ? pubackPacket(packetId) : pubrecPacket(packetId))
+    if (qos === 1) continue
+    expect(await subscriber.expect('pubrel')).toMatchObject({ packetId })
+    subscriber.send(pubcompPacket(packetId))
+  }
+  await subscriber.ping()
 })
