@@ -178,6 +178,8 @@ export class Session implements Recipient, Origin {
     this.streams?.close()
     this.streams = null
     this.lazyWindow = null
+    this.lazyReleases = null
+    this.lazyReceived = null
     this.backlog = new Backlog(0, 0)
   }
 
@@ -242,7 +244,7 @@ export class Session implements Recipient, Origin {
 
   saved(completed: readonly number[]): void {
     if (completed.length === 0) return
-    this.releases.saved(completed)
+    this.lazyReleases?.saved(completed)
     if (this.wanting) this.advance()
   }
 

@@ -95,3 +95,20 @@ it('its packet ids are none that a window hands out', () => {
     expect(id).toBeLessThanOrEqual(65_535)
   }
 })
+
+it('keeps nothing of its handshakes when it has ended, also when what was saved is told later', () => {
+  const { session, deliver, commit } = someSession()
+  deliver(5)
+  session.committed(5)
+  const id = packetIdOf(5)
+  session.receive(id, false)
+  commit()
+  session.complete(id)
+  session.received.begin(3)
+  const completed = session.completedIds()
+  expect([completed, session.received.stateOf(3)]).toEqual([[id], 'publishing'])
+  session.detach()
+  session.drop()
+  session.saved(completed)
+  expect([session.completedIds(), session.received.stateOf(3), session.inFlight]).toEqual([[], undefined, []])
+})
