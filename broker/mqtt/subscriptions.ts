@@ -154,19 +154,16 @@ export async function unsubscribe(
   packet: Unsubscribe,
   replay: Replay,
 ): Promise<Answered> {
-  const known = packet.filters.map(
-    (filter) => session.subscriptions.has(filter) || session.streams?.has(filter) === true,
+  const known = new Set(
+    packet.filters.filter((filter) => session.subscriptions.has(filter) || session.streams?.has(filter) === true),
   )
-  await host.sessions.keepSubscriptions(
-    session,
-    [],
-    packet.filters.filter((_, i) => known[i]),
-  )
+  await host.sessions.keepSubscriptions(session, [], [...known])
   for (const filter of packet.filters) {
     host.sessions.unsubscribe(session, filter)
     session.streams?.remove(filter)
     replay.remove(filter)
   }
-  const codes = known.map((was) => (was ? 0 : noSubscriptionExisted))
+  // A filter named twice is gone the second time [MQTT-3.10.4-6]
+  const codes = packet.filters.map((filter) => (known.delete(filter) ? 0 : noSubscriptionExisted))
   return { answer: writeUnsuback(level, packet.packetId, codes), after: () => undefined }
 }
