@@ -239,6 +239,12 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     default: 128,
     doc: 'The most levels of a topic; the same codes.',
   },
+  'limits.topicAliases': {
+    env: 'CLEARBOX_LIMIT_TOPIC_ALIASES',
+    kind: kind.whole(0, 1024),
+    default: 32,
+    doc: 'Topic aliases that an MQTT 5 client may have on its connection; CONNACK announces it. A higher one ends the connection with 0x94.',
+  },
   'limits.subscriptionsPerSession': {
     env: 'CLEARBOX_LIMIT_SUBSCRIPTIONS_PER_SESSION',
     kind: kind.whole(1, 1_000_000),

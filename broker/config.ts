@@ -59,6 +59,7 @@ export type Config = Readonly<{
     packetBytes: number
     topicBytes: number
     topicLevels: number
+    topicAliases: number
     subscriptionsPerSession: number
     receiveMaximum: number
     sendWindow: number

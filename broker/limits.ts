@@ -8,6 +8,8 @@ export type Limits = Readonly<{
   /** Unacknowledged QoS 1 messages to a session; the client's Receive Maximum may lower it. */
   sendWindow: number
   maxPacketBytes: number
+  /** Topic aliases that a client may have on its connection. */
+  topicAliases: number
   /** A CONNECT: what a stranger may say. */
   connectBytes: number
   /** Bytes waiting for a commit, per node. */
@@ -55,6 +57,7 @@ export const defaultLimits: Limits = Object.freeze({
   receiveMaximum: 64,
   sendWindow: 64,
   maxPacketBytes: MiB,
+  topicAliases: 32,
   connectBytes: 128 * KiB,
   waitingBytes: 64 * MiB,
   waitingUnreadyMs: 10_000,

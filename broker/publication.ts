@@ -44,6 +44,7 @@ export class Publication {
   private propertiesStart = 0
   private propertiesEnd = 0
   private expiryAt = -1
+  private aliasAt = -1
 
   constructor(topic: Topic) {
     this.topic = topic
@@ -66,22 +67,31 @@ export class Publication {
 
   /**
    * The properties lie in `source`, checked; `expiryAt` is where the value of a Message Expiry Interval among them stands,
-   * -1 without. They are copied only when somebody asks for them.
+   * `aliasAt` where a topic alias does, with its identifier; -1 without. They are copied only when somebody asks for them.
    */
-  lendProperties(start: number, end: number, expiryAt: number): void {
+  lendProperties(
+    start: number,
+    end: number,
+    { expiryAt, aliasAt }: Readonly<{ expiryAt: number; aliasAt: number }>,
+  ): void {
     this.propertiesStart = start
     this.propertiesEnd = end
     this.expiryAt = expiryAt
+    this.aliasAt = aliasAt
   }
 
-  /** MQTT 5 properties that travel on, encoded, without length and without Message Expiry Interval; empty for none. */
+  /** MQTT 5 properties that travel on, encoded, without length, Message Expiry Interval and alias; empty for none. */
   get properties(): Buffer {
     if (this.propertiesEnd > 0) {
-      const { source, propertiesStart: start, propertiesEnd: end, expiryAt } = this
+      const { source, propertiesStart, propertiesEnd, expiryAt, aliasAt } = this
+      const properties = Buffer.from(source.subarray(propertiesStart, propertiesEnd))
+      const expiry = expiryAt < 0 ? -1 : expiryAt - 1 - propertiesStart
+      const alias = aliasAt < 0 ? -1 : aliasAt - propertiesStart
+      // The later one first: the place of the other stays.
       this.ownProperties =
-        expiryAt < 0
-          ? Buffer.from(source.subarray(start, end))
-          : Buffer.concat([source.subarray(start, expiryAt - 1), source.subarray(expiryAt + 4, end)])
+        alias > expiry
+          ? without(without(properties, alias, 3), expiry, 5)
+          : without(without(properties, expiry, 5), alias, 3)
       this.propertiesEnd = 0
     }
     return this.ownProperties
@@ -108,6 +118,11 @@ export class Publication {
     this.copy = copy
     return copy
   }
+}
+
+/** The bytes but for `length` of them at `at`; all of them when that is -1. */
+function without(bytes: Buffer, at: number, length: number): Buffer {
+  return at < 0 ? bytes : Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)])
 }
 
 /** A publication that owns its payload. */

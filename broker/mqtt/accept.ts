@@ -25,6 +25,8 @@ export type Accepted = Readonly<{
   /** The client's limits; 65,535 and infinity where it has none. */
   receiveMaximum: number
   maxPacketBytes: number
+  /** 0: it wants no aliases. */
+  topicAliasMaximum: number
   connack: Buffer
 }>
 
@@ -81,12 +83,14 @@ export async function acceptConnect(
     keepAlive: connect.keepAlive,
     receiveMaximum: properties.receiveMaximum ?? 0xffff,
     maxPacketBytes: properties.maximumPacketSize ?? Number.POSITIVE_INFINITY,
+    topicAliasMaximum: properties.topicAliasMaximum ?? 0,
     connack: writeConnack(level, {
       sessionPresent: present,
       reasonCode: 0,
       properties: {
         receiveMaximum: host.limits.receiveMaximum,
         maximumPacketSize: host.limits.maxPacketBytes,
+        topicAliasMaximum: host.limits.topicAliases,
         sharedSubscriptionAvailable: 0,
         ...(connect.clientId === '' && { assignedClientIdentifier: clientId }), // [MQTT-3.2.2-16]
       },

@@ -3,12 +3,14 @@ import type { Duplex } from 'node:stream'
 import type { BrokerError } from '../errors.ts'
 import type { Carrier } from '../network.ts'
 import type { Publication, Wire } from '../publication.ts'
+import type { Topic } from '../routes.ts'
 import type { Session } from '../session.ts'
 import type { SessionDevice } from '../session-parts.ts'
 import { SessionEnded } from '../sessions.ts'
 import type { Outgoing, Transport } from '../transport.ts'
 import { type Accepted, acceptConnect } from './accept.ts'
 import { type AckType, packetIdNotFound, readAck } from './codec/ack.ts'
+import { ALIAS_BYTES } from './codec/aliased-publish.ts'
 import { writeConnack } from './codec/connack.ts'
 import { connectLevel, readConnect } from './codec/connect.ts'
 import { readDisconnect, writeDisconnect } from './codec/disconnect.ts'
@@ -22,7 +24,8 @@ import { createDevicePresence } from './device-presence.ts'
 import { toWire, updateExpiry } from './encode.ts'
 import type { Host } from './host.ts'
 import { Input } from './input.ts'
-import { type DrainListener, Output } from './output.ts'
+import { OutgoingAliases } from './outgoing-aliases.ts'
+import { type DrainListener, largestAliased, Output } from './output.ts'
 import { type PublishOwner, PublishPath } from './publish.ts'
 import { Replay } from './replay.ts'
 import { SessionStreams } from './streams.ts'
@@ -40,6 +43,9 @@ export const closeReason = {
 } as const
 
 const lingerMs = 2000
+
+/** Reused, so that no object is made per message. */
+const aliasing = { packetId: 0, alias: 0, withTopic: false }
 
 // Shared by all connections: a closure of its own for each would be most of what an idle one keeps.
 const nothing = () => undefined
@@ -63,6 +69,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
   private path: PublishPath | null = null
   private replay: Replay | null = null
   private maxPacketBytes = Number.POSITIVE_INFINITY
+  private aliases: OutgoingAliases | null = null
   private stopWatching: () => void = nothing
   /** A packet is being handled that others must wait for (CONNECT, SUBSCRIBE). */
   private busy = false
@@ -97,7 +104,9 @@ export class Connection implements Transport, PublishOwner, DrainListener {
   }
 
   send(publication: Publication, out: Outgoing): void {
-    this.write(toWire(publication, this.level, out), out.packetId)
+    const wire = toWire(publication, this.level, out)
+    if (this.aliases === null || !this.writeAliased(this.aliases, wire, publication.topic, out.packetId))
+      this.write(wire, out.packetId)
   }
 
   encode(publication: Publication, out: Outgoing): Wire {
@@ -107,6 +116,21 @@ export class Connection implements Transport, PublishOwner, DrainListener {
   sendEncoded(wire: Wire, packetId: number, expiresAt: number): void {
     if (expiresAt > 0) updateExpiry(wire, expiresAt)
     this.write(wire, packetId)
+  }
+
+  /** False: it goes out without an alias. A mapping is made only with the packet that tells it. */
+  private writeAliased(aliases: OutgoingAliases, wire: Wire, topic: Topic, packetId: number): boolean {
+    const length = wire.end - wire.start
+    if (length > largestAliased || length + ALIAS_BYTES > this.maxPacketBytes) return false
+    const known = aliases.known(topic)
+    const alias = known || aliases.give(topic)
+    if (alias === 0) return false
+    this.host.counters.mqttMessagesSent++
+    aliasing.packetId = packetId
+    aliasing.alias = alias
+    aliasing.withTopic = known === 0
+    this.output.aliased(wire, aliasing)
+    return true
   }
 
   private write(wire: Wire, packetId: number): void {
@@ -293,6 +317,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     this.accepted = accepted
     this.host.counters.mqttConnects++
     this.maxPacketBytes = accepted.maxPacketBytes
+    if (accepted.topicAliasMaximum > 0) this.aliases = new OutgoingAliases(accepted.topicAliasMaximum)
     this.input.maxPacketBytes = this.host.limits.maxPacketBytes
     this.socket.trust?.()
     this.path = new PublishPath({

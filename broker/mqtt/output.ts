@@ -3,9 +3,12 @@ import type { Duplex } from 'node:stream'
 import type { Counters } from '../metrics.ts'
 import type { Wire } from '../publication.ts'
 import { type AckType, MAX_ACK_BYTES, writeAck } from './codec/ack.ts'
+import { ALIAS_BYTES, writeAliased } from './codec/aliased-publish.ts'
 import type { Level } from './codec/packet-type.ts'
 
 const blockSizes = [2 * 1024, 16 * 1024] as const
+/** An alias saves nothing that counts in what is larger. */
+export const largestAliased = blockSizes[1] - ALIAS_BYTES
 const pooledBlocks = 512
 /** Below this a loop is faster than a call. */
 const loopBytes = 96
@@ -89,6 +92,12 @@ export class Output {
       block[at + packetIdAt + 1] = packetId & 0xff
     }
     this.advance(length)
+  }
+
+  /** A PUBLISH of at most `largestAliased` bytes, with a topic alias. */
+  aliased(wire: Wire, as: Readonly<{ packetId: number; alias: number; withTopic: boolean }>): void {
+    const block = this.reserve(wire.end - wire.start + ALIAS_BYTES)
+    this.advance(writeAliased(block, this.at, wire, as) - this.at)
   }
 
   /** Bytes of any length. */

@@ -10,18 +10,20 @@ import type { Principal, Receipt, ReceiptSink } from '../types.ts'
 import { Acks, type Answer } from './acks.ts'
 import { encodeAck, packetIdNotFound } from './codec/ack.ts'
 import { frame } from './codec/frame.ts'
-import { Malformed, protocolError, reason } from './codec/malformed.ts'
+import { Malformed, protocolError } from './codec/malformed.ts'
 import { type Level, packetType } from './codec/packet-type.ts'
-import type { Properties } from './codec/properties.ts'
 import { type Publish, readPublish, readPublishProperties } from './codec/publish.ts'
-import { scanPublishProperties } from './codec/publish-properties.ts'
+import { type PublishProperties, scanPublishProperties } from './codec/publish-properties.ts'
 import { readDoor } from './door.ts'
 import type { Host } from './host.ts'
+import { IncomingAliases } from './incoming-aliases.ts'
 import type { Output } from './output.ts'
 
 const { PUBACK, PUBREC, PUBCOMP } = packetType
 const receiveMaximumExceeded = 0x93
 const noMatchingSubscribers = 0x00
+
+const noProperties: PublishProperties = { topicAlias: 0, aliasAt: -1, expiryAt: -1 }
 
 /** The receipt of what is live only. */
 const nothingStored: Receipt = { id: '', ts: 0, repeated: false }
@@ -71,6 +73,7 @@ export class PublishPath implements ReceiptSink {
   /** The last topic and the permission epoch in which it was allowed. */
   private topic: Topic | null = null
   private allowedEpoch = -1
+  private lazyAliases: IncomingAliases | null = null
   private readonly pace: Pace | null
 
   constructor(deps: PublishPathDeps) {
@@ -88,18 +91,24 @@ export class PublishPath implements ReceiptSink {
     const { host, level } = this.deps
     const publish = readPublish(buffer, frame, level)
     if (publish.qos > 0 && !this.hasPlace(publish)) return false
-    const topic = this.topicOf(buffer, publish)
+    const { propertiesStart, propertiesEnd } = publish
+    const properties =
+      propertiesEnd > propertiesStart ? scanPublishProperties(buffer, propertiesStart, propertiesEnd) : noProperties
+    const topic =
+      properties.topicAlias > 0
+        ? this.aliasedTopic(buffer, publish, properties.topicAlias)
+        : this.topicOf(buffer, publish)
     if (publish.qos === 2 && this.takeRepeat(publish.packetId)) return true
     const { principal, rights } = this.deps
     if (this.allowedEpoch !== rights.epoch) {
       if (topic.kind.kind === 'door' && principal.account > 0) return this.takeChat(buffer, publish, topic.kind.to)
       if (topic.kind.kind === 'presence' && topic.kind.of === principal.name) return this.takePresence(buffer, publish)
-      if (!rights.mayPublish(topic)) return this.refuse(buffer, publish, topic)
+      if (!rights.mayPublish(topic)) return this.refuse(publish, topic)
       this.allowedEpoch = rights.epoch
     }
     if (this.pace !== null && !this.isInPace(this.pace)) return false
     host.counters.mqttMessagesReceived++
-    this.publishPlain(buffer, publish, topic, packetStart)
+    this.publishPlain(buffer, publish, topic, properties, packetStart)
     return true
   }
 
@@ -235,14 +244,40 @@ export class PublishPath implements ReceiptSink {
     const last = this.topic
     if (last !== null && last.generation === topics.generation() && sameBytes(last.bytes, buffer, start, end))
       return last
-    if (start === end) this.checkProperties(buffer, publish)
-    const topic = topics.find(buffer, start, end)
+    return this.turnTo(topics.find(buffer, start, end))
+  }
+
+  /** The topic that the alias stands for, from now on or since an earlier packet. @throws Malformed */
+  private aliasedTopic(buffer: Buffer, publish: Publish, alias: number): Topic {
+    const { topics, limits } = this.deps.host
+    this.lazyAliases ??= new IncomingAliases(limits.topicAliases)
+    const aliases = this.lazyAliases
+    if (publish.topicEnd > publish.topicStart) {
+      const topic = this.topicOf(buffer, publish)
+      aliases.set(alias, topic)
+      return topic
+    }
+    let topic = aliases.get(alias)
+    if (topic.generation !== topics.generation()) {
+      topic = topics.find(topic.bytes, 0, topic.bytes.length)
+      aliases.set(alias, topic)
+    }
+    return topic === this.topic ? topic : this.turnTo(topic)
+  }
+
+  private turnTo(topic: Topic): Topic {
     this.topic = topic
     this.allowedEpoch = -1
     return topic
   }
 
-  private publishPlain(buffer: Buffer, publish: Publish, topic: Topic, packetStart: number): void {
+  private publishPlain(
+    buffer: Buffer,
+    publish: Publish,
+    topic: Topic,
+    found: PublishProperties,
+    packetStart: number,
+  ): void {
     const { host, level, publisher } = this.deps
     const publication = host.lent
     const { qos, packetId } = publish
@@ -251,10 +286,11 @@ export class PublishPath implements ReceiptSink {
     publication.retain = publish.retain
     publication.publisher = publisher
     const { propertiesStart, propertiesEnd } = publish
-    const expiryAt = propertiesEnd > propertiesStart ? this.checkProperties(buffer, publish) : -1
-    if (propertiesEnd > propertiesStart) publication.lendProperties(propertiesStart, propertiesEnd, expiryAt)
+    const { expiryAt, aliasAt } = found
+    if (propertiesEnd > propertiesStart) publication.lendProperties(propertiesStart, propertiesEnd, found)
     if (expiryAt >= 0) publication.expiresAt = Date.now() + buffer.readUInt32BE(expiryAt) * 1000
-    if (!publish.retain && !publish.dup) {
+    // An alias is of this connection only [MQTT-3.3.2-7].
+    if (!publish.retain && !publish.dup && aliasAt < 0) {
       raw.bytes = buffer
       raw.start = packetStart
       raw.end = publish.payloadEnd
@@ -264,20 +300,6 @@ export class PublishPath implements ReceiptSink {
     }
     if (qos === 2 && publisher.persistent) publication.received = { session: publisher.id, packetId }
     host.bus.publish(publication, this, this.push(publish))
-  }
-
-  /** Answers where the Message Expiry Interval stands, -1 without. @throws Malformed 0x81, 0x82, 0x94 */
-  private checkProperties(buffer: Buffer, publish: Publish): number {
-    const { topicAlias, expiryAt } = scanPublishProperties(buffer, publish.propertiesStart, publish.propertiesEnd)
-    if (topicAlias === 0) return expiryAt
-    throw new Malformed(reason.topicAliasInvalid, 'Topic Alias Maximum is 0') // [MQTT-3.3.2-9]
-  }
-
-  /** @throws Malformed 0x81, 0x82, 0x94 */
-  private properties(buffer: Buffer, publish: Publish): Properties {
-    const properties = readPublishProperties(buffer, publish.propertiesStart, publish.propertiesEnd)
-    if (properties.topicAlias === undefined) return properties
-    throw new Malformed(reason.topicAliasInvalid, 'Topic Alias Maximum is 0') // [MQTT-3.3.2-9]
   }
 
   private takeChat(buffer: Buffer, publish: Publish, to: string): boolean {
@@ -293,7 +315,7 @@ export class PublishPath implements ReceiptSink {
       return false
     }
     host.counters.mqttMessagesReceived++
-    const properties = this.properties(buffer, publish)
+    const properties = readPublishProperties(buffer, publish.propertiesStart, publish.propertiesEnd)
     const payload = Buffer.from(buffer.subarray(publish.payloadStart, publish.payloadEnd))
     const message = readDoor(payload, properties, { from: host.party(account, name), device: clientId, to })
     const token = this.push(publish)
@@ -309,7 +331,6 @@ export class PublishPath implements ReceiptSink {
 
   private takePresence(buffer: Buffer, publish: Publish): boolean {
     this.deps.host.counters.mqttMessagesReceived++
-    this.checkProperties(buffer, publish)
     const token = this.push(publish)
     const refused = this.deps.owner.say(buffer.subarray(publish.payloadStart, publish.payloadEnd))
     this.settleSaid(this.topic, token, refused ?? nothingStored)
@@ -317,8 +338,7 @@ export class PublishPath implements ReceiptSink {
   }
 
   /** Policy says no: 3.1.1 has no refusal, so the client gets its ack and a notice on `err` (DESIGN §1). */
-  private refuse(buffer: Buffer, publish: Publish, topic: Topic): boolean {
-    this.checkProperties(buffer, publish)
+  private refuse(publish: Publish, topic: Topic): boolean {
     if (topic.kind === tooLong) this.deps.host.counters.limitTopics++
     const code = topic.kind.kind === 'misspelt' ? 'bad-topic' : 'forbidden'
     const token = this.push(publish)

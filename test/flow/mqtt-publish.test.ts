@@ -327,21 +327,6 @@ it("keeps within the client's Receive Maximum [MQTT-3.3.4-9]", async () => {
   }
 })
 
-it.each([
-  ['with a topic', 'a/b'],
-  ['instead of a topic', ''],
-])('refuses a topic alias %s, as none was offered [MQTT-3.3.2-9]', async (_name, topic) => {
-  const publisher = await login()
-  publisher.send(publishPacket(5, { topic, properties: { topicAlias: 1 } }))
-  expect(await publisher.ended()).toBe(0x94)
-})
-
-it('refuses a topic alias at a door, too', async () => {
-  const publisher = await login()
-  publisher.send(publishPacket(5, { topic: `u/${account.name}/in`, payload: 'x', properties: { topicAlias: 1 } }))
-  expect(await publisher.ended()).toBe(0x94)
-})
-
 it('refuses a subscription identifier from a client [MQTT-3.3.4-6]', async () => {
   for (const topic of [newTopic(), `u/${account.name}/in`, 'u/closed']) {
     const publisher = await login()

@@ -115,16 +115,14 @@ export function readPublishProperties(buffer: Buffer, start: number, end: number
 export type Forwarded = Readonly<{
   /** What travels on unaltered, without the length in front; empty for none. */
   encoded: Buffer
-  /** 0: none. */
-  topicAlias: number
   /** Seconds; null: never. */
   messageExpiryInterval: number | null
 }>
 
-/** Parts what subscribers get from what concerns this connection or changes with time. */
-export function splitForwarded(properties: Properties): Forwarded {
-  const { topicAlias = 0, messageExpiryInterval = null, ...rest } = properties
-  return { encoded: encodeProperties(rest), topicAlias, messageExpiryInterval } // [MQTT-3.3.2-4] -15 -16 -17 -18 -20
+/** Parts what subscribers get from what changes with time. */
+export function splitForwarded(properties: Omit<Properties, 'topicAlias'>): Forwarded {
+  const { messageExpiryInterval = null, ...rest } = properties
+  return { encoded: encodeProperties(rest), messageExpiryInterval } // [MQTT-3.3.2-4] -15 -16 -17 -18 -20
 }
 
 /** What one receiver's copy adds to the properties that travel. Returns `encoded` itself when that is nothing. */
