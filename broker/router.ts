@@ -1,4 +1,5 @@
 // Subscriptions of plain topics: a trie of filters, and for each known topic its cached Route.
+import { createRouteEpochs } from './route-epochs.ts'
 import type { Recipient, Route, SubscriptionOptions, Target, Topic } from './routes.ts'
 import type { TopicTable } from './topic-table.ts'
 import type { Qos } from './types.ts'
@@ -27,16 +28,23 @@ const isExact = (filter: string) => !filter.includes('+') && !filter.includes('#
 
 export function createRouter(topics: TopicTable): Router {
   const root = newNode()
-  // Exact changes clear their own topic; wildcard changes raise the epoch.
-  let epoch = 1
+  // Exact changes clear their own topic; wildcard changes raise the epoch of their first level.
+  const epochs = createRouteEpochs()
 
   function invalidate(filter: string): void {
     if (!isExact(filter)) {
-      epoch++
+      epochs.change(filter)
       return
     }
     const topic = topics.known(filter)
-    if (topic) topic.route = null
+    if (topic) cache(topic, null)
+  }
+
+  function cache(topic: Topic, route: Route | null): void {
+    const more = (route?.targets.length ?? 0) - (topic.route?.targets.length ?? 0)
+    if (topic.generation === topics.generation()) topics.charge(more * targetBytes)
+    topic.route = route
+    topic.routeEpoch = epochs.now()
   }
 
   return {
@@ -56,11 +64,9 @@ export function createRouter(topics: TopicTable): Router {
     },
     route(topic) {
       const cached = topic.route
-      if (cached !== null && topic.routeEpoch === epoch) return cached
+      if (cached !== null && epochs.holds(topic.slot, topic.routeEpoch)) return cached
       const route = toRoute(match(root, topic.name))
-      topic.route = route
-      topic.routeEpoch = epoch
-      topics.charge(route.targets.length * targetBytes)
+      cache(topic, route)
       return route
     },
   }

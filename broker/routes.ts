@@ -45,7 +45,9 @@ export type Topic = {
   readonly bytes: Buffer
   readonly kind: TopicKind
   readonly generation: number
-  /** Good while `routeEpoch` is the router's epoch. */
+  /** Of its first level (`slotOf`). */
+  readonly slot: number
+  /** Good while the router's epochs of `slot` are not beyond `routeEpoch`. */
   route: Route | null
   routeEpoch: number
 }

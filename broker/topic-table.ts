@@ -1,4 +1,5 @@
 // Hot path (bench: p2p, fan-out): topics interned by their bytes; no string is made for a topic already known.
+import { hashBytes, slotOf } from './route-epochs.ts'
 import type { Topic } from './routes.ts'
 import { classifyTopic } from './topic.ts'
 
@@ -31,13 +32,6 @@ export const tooLong = { kind: 'misspelt' } as const
 const slash = 0x2f
 /** What one entry takes beside its name. */
 const topicBytes = 300
-
-/** FNV-1a over the bytes. */
-function hashBytes(buffer: Buffer, start: number, end: number): number {
-  let hash = 0x811c9dc5
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (buffer[i] as number), 0x01000193)
-  return hash | 0
-}
 
 export function sameBytes(a: Buffer, b: Buffer, start: number, end: number): boolean {
   if (a.length !== end - start) return false
@@ -117,10 +111,12 @@ function countLevels(bytes: Buffer): number {
 
 /** A topic that no table knows: for what is sent once and must not push out what is in use. */
 export function looseTopic(name: string): Topic {
-  return { name, bytes: Buffer.from(name), kind: plain, generation: 0, route: null, routeEpoch: 0 }
+  const bytes = Buffer.from(name)
+  return { name, bytes, kind: plain, generation: 0, slot: slotOf(bytes), route: null, routeEpoch: 0 }
 }
 
 function makeTopic(bytes: Buffer, domain: string, generation: number): Topic {
   const name = bytes.toString('utf8')
-  return { name, bytes, kind: classifyTopic(name, domain), generation, route: null, routeEpoch: 0 }
+  const kind = classifyTopic(name, domain)
+  return { name, bytes, kind, generation, slot: slotOf(bytes), route: null, routeEpoch: 0 }
 }

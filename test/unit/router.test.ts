@@ -136,6 +136,43 @@ it('a route stays the same object until a change concerns it', () => {
   expect(route('a')).not.toBe(before)
 })
 
+it.each([
+  ['a/+/c', 'a/b', 'b/b'],
+  ['a/#', 'a', 'b'],
+  ['/+', '/a', 'a'],
+  ['$SYS/#', '$SYS/x', 'a'],
+])('a change of %s makes the route of %s anew and leaves that of %s', (filter, concerned, other) => {
+  const { router, route } = create()
+  const one = recipient()
+  for (const change of [() => router.add(one, filter, options), () => router.remove(one, filter)]) {
+    const before = { concerned: route(concerned), other: route(other) }
+    change()
+    expect(route(concerned)).not.toBe(before.concerned)
+    expect(route(other)).toBe(before.other)
+  }
+})
+
+it.each(['#', '+', '+/x'])('a change of %s makes every route anew', (filter) => {
+  const { router, route } = create()
+  const before = [route('a'), route('b/c')]
+  router.add(recipient(), filter, options)
+  expect(route('a')).not.toBe(before[0])
+  expect(route('b/c')).not.toBe(before[1])
+})
+
+it('a route that is made anew takes the place of the old one in the budget of the table', () => {
+  const { topics, router, route } = create()
+  const generation = topics.generation()
+  for (let n = 0; n < 100; n++) router.add(recipient(), 'a/b', options)
+  for (let n = 0; n < 1000; n++) {
+    // Neither of them leaves anything.
+    router.remove(recipient(), n % 2 === 0 ? 'a/+' : 'a/b')
+    route('a/b')
+  }
+  topics.named('new')
+  expect(topics.generation()).toBe(generation)
+})
+
 it('has routes for more recipients than a call takes arguments', () => {
   const { router, route } = create()
   for (let n = 0; n < 400_000; n++) router.add(recipient(), n % 2 === 0 ? 'crowd/#' : 'crowd', options)
