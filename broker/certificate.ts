@@ -6,6 +6,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import { domainToASCII } from 'node:url'
+import { certificateFault } from './certificate-fault.ts'
 import type { Config } from './config.ts'
 import type { Logger } from './log.ts'
 import { makeSelfSigned } from './self-signed.ts'
@@ -86,15 +87,10 @@ type Usable = Readonly<{ options: SecureContextOptions; context: SecureContext }
 
 /** @throws Error that names the files */
 function toUsable(pem: Pem, files: Files): Usable {
-  try {
-    if (!new X509Certificate(pem.cert).checkPrivateKey(createPrivateKey(pem.key))) {
-      throw new Error('the key is not the certificate’s')
-    }
-    const options = { ...pem, minVersion: 'TLSv1.2' } as const
-    return { options, context: createSecureContext(options) }
-  } catch (error) {
-    throw new Error(`${files.cert} and ${files.key} cannot be used: ${toWords(error)}`, { cause: error })
-  }
+  const fault = certificateFault(pem.cert, pem.key)
+  if (fault !== null) throw new Error(`${files.cert} and ${files.key} cannot be used: ${fault}`)
+  const options = { ...pem, minVersion: 'TLSv1.2' } as const
+  return { options, context: createSecureContext(options) }
 }
 
 async function readPem(files: Files): Promise<Pem> {
@@ -150,8 +146,4 @@ function toAddress(domain: string): string | null {
 
 function toDnsName(domain: string): string {
   return domainToASCII(domain) || domain
-}
-
-function toWords(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

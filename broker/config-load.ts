@@ -1,5 +1,6 @@
 // Defaults, then the file, then the environment → one frozen Config, or all faults at once.
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, readFileSync } from 'node:fs'
+import { certificateFault } from './certificate-fault.ts'
 import type { Config } from './config.ts'
 import { aclFaults } from './config-acl.ts'
 import { type Environment, readEnvironment } from './config-environment.ts'
@@ -60,9 +61,19 @@ function tlsFaults(found: ReadonlyMap<SettingPath, Found>): string[] {
   const cert = found.get('tls.cert')
   const key = found.get('tls.key')
   const faults = [cert, key].flatMap((file) => (file === undefined ? [] : unreadable(file)))
-  if ((cert === undefined) === (key === undefined)) return faults
+  if (cert !== undefined && key !== undefined) return faults.length > 0 ? faults : pairFaults(cert, key)
+  if (cert === undefined && key === undefined) return faults
   const [given, missing] = cert ? [cert, 'tls.key'] : [key, 'tls.cert']
   return [...faults, `${given?.where}: expected ${missing} beside it, found none; give both or none`]
+}
+
+function pairFaults(cert: Found, key: Found): string[] {
+  try {
+    const fault = certificateFault(readFileSync(String(cert.value), 'utf8'), readFileSync(String(key.value), 'utf8'))
+    return fault === null ? [] : [`${cert.where}: ${cert.value} and ${key.value} cannot be used: ${fault}`]
+  } catch (error) {
+    return [`${cert.where}: expected files that can be read (${(error as NodeJS.ErrnoException).code})`]
+  }
 }
 
 function unreadable({ value, where }: Found): string[] {

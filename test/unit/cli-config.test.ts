@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { loadConfig } from '../../broker/config-load.ts'
 import { settingAt, settingPaths } from '../../broker/config-table.ts'
+import { makeSelfSigned } from '../../broker/self-signed.ts'
 import { runClearbox } from '../helpers/command-line.ts'
 import { type ScratchFolder, scratchFolder } from '../helpers/scratch-folder.ts'
 
@@ -37,6 +38,20 @@ it('check-config refuses what the start would refuse: a mode of TLS, two listene
   }
 })
 
+it('check-config refuses a key that is not the certificate’s, and takes the one that is', async () => {
+  const [one, other] = [pair(), pair()]
+  const env = { CLEARBOX_TLS_CERT: 'cert.pem', CLEARBOX_TLS_KEY: 'key.pem' }
+  writeFileSync(join(folder.path, 'cert.pem'), one.cert)
+  writeFileSync(join(folder.path, 'key.pem'), other.key)
+  const bad = await run(['check-config'], env)
+  expect(bad.code).toBe(1)
+  expect(bad.err).toMatch(
+    /CLEARBOX_TLS_CERT: .*cert\.pem and .*key\.pem cannot be used: the key is not the certificate’s/,
+  )
+  writeFileSync(join(folder.path, 'key.pem'), one.key)
+  expect(await run(['check-config'], env)).toMatchObject({ code: 0, err: '' })
+})
+
 it('config --defaults names every setting, and as a file it changes nothing', async () => {
   const { code, out, err } = await run(['config', '--defaults'])
   expect({ code, err }).toEqual({ code: 0, err: '' })
@@ -63,3 +78,8 @@ it('config shows what is in force, and no secret', async () => {
   expect(out).toContain('# password: is set, and not shown')
   expect(out).not.toContain('s3cret')
 })
+
+function pair() {
+  const now = Date.now()
+  return makeSelfSigned({ names: ['localhost'], notBefore: new Date(now - 1000), notAfter: new Date(now + 86_400_000) })
+}
