@@ -1,4 +1,7 @@
 // Links between two brokers (decision 0017), as the clients of both see them.
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import mqtt from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LinkConfig } from '../../broker/link-config.ts'
@@ -95,12 +98,58 @@ describe('what a link carries', () => {
   })
 })
 
-async function mqttOf(broker: TestBroker) {
-  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${broker.mqttPort}`, { ...as, protocolVersion: 5 })
+async function mqttOf(broker: TestBroker, protocolVersion: 4 | 5 = 5) {
+  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${broker.mqttPort}`, { ...as, protocolVersion })
   const seen: string[] = []
   client.on('message', (_, payload) => void seen.push(String(payload)))
   return { client, seen }
 }
+
+it('QoS 2 comes once and in order although the connection is cut again and again', async () => {
+  const sockets = new Set<Socket>()
+  const proxy = createServer((socket) => {
+    const onward = connect(far.mqttPort, '127.0.0.1')
+    sockets.add(socket.on('error', () => onward.destroy()).on('close', () => onward.destroy()))
+    onward.on('error', () => socket.destroy()).on('close', () => socket.destroy())
+    socket.pipe(onward).pipe(socket)
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const { port } = proxy.address() as AddressInfo
+  const cut = { ...linkTo(port, 'cut'), topics: [{ filter: 'cut/#', direction: 'both', qos: 2 }] }
+  const other = await startTestBroker({ env: { CLEARBOX_LINKS: JSON.stringify([cut]) } })
+  await state(other, 'cut', '1')
+  // MQTT.js minds no Receive Maximum; 3.1.1 has none.
+  const [here, there] = [await mqttOf(other, 4), await mqttOf(far, 4)]
+  await here.client.subscribeAsync('cut/there', { qos: 2 })
+  await there.client.subscribeAsync('cut/here', { qos: 2 })
+  const numbers = Array.from({ length: 600 }, (_, index) => String(index))
+  const sent: Promise<unknown>[] = []
+  for (const [index, number] of numbers.entries()) {
+    sent.push(here.client.publishAsync('cut/here', number, { qos: 2 }))
+    sent.push(there.client.publishAsync('cut/there', number, { qos: 2 }))
+    if (index % 200 !== 150) continue
+    await eventually(() => there.seen.length > index / 2)
+    for (const socket of sockets) socket.destroy()
+  }
+  await Promise.all(sent)
+  await eventually(() => expect([there.seen.length, here.seen.length]).toEqual([600, 600]), 20_000)
+  expect([there.seen, here.seen]).toEqual([numbers, numbers])
+  for (const { client } of [here, there]) await client.endAsync()
+  await other.stop()
+  proxy.close()
+}, 60_000)
+
+it('a certificate that nobody known has signed keeps the link down; `ca` names who may', async () => {
+  const secure = { ...linkTo(0, 'trusting'), url: `mqtts://localhost:${far.mqttsPort}` }
+  const links = [
+    { ...secure, ca: join(far.dataDir, 'tls', 'cert.pem') },
+    { ...secure, name: 'strict' },
+  ]
+  const other = await startTestBroker({ env: { CLEARBOX_LINKS: JSON.stringify(links) } })
+  await state(other, 'trusting', '1')
+  await state(other, 'strict', '0')
+  await other.stop()
+}, 60_000)
 
 it('in a ring of brokers a message ends after one lap in each direction', async () => {
   const other = await startTestBroker({ env: { CLEARBOX_LINKS: JSON.stringify([linkTo(near.mqttPort, 'back')]) } })
@@ -112,7 +161,7 @@ it('in a ring of brokers a message ends after one lap in each direction', async 
   })
   await state(third, 'one', '1')
   await state(third, 'two', '1')
-  const watchers = await Promise.all([near, far, other, third].map(mqttOf))
+  const watchers = await Promise.all([near, far, other, third].map((broker) => mqttOf(broker)))
   for (const { client } of watchers) await client.subscribeAsync('both/ring', { qos: 1 })
   await watchers[0]?.client.publishAsync('both/ring', 'round', { qos: 1 })
   await watchers[0]?.client.publishAsync('both/ring', 'end', { qos: 1 })
