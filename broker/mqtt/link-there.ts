@@ -16,6 +16,8 @@ type Options = Readonly<{
   /** 3.1.1: says that it is a bridge, as Mosquitto's do. */
   isBridge: boolean
   maxPacketBytes: number
+  /** Ends the wait for the answer. */
+  stopping: AbortSignal
 }>
 
 export const keepAliveSeconds = 60
@@ -23,18 +25,25 @@ const neverExpires = 0xffff_ffff
 
 /** Connected, and not read from until `resume`. The answer may be a refusal. @throws when there is none */
 export async function openThere(link: LinkConfig, options: Options): Promise<There> {
-  const { maxPacketBytes } = options
+  const { maxPacketBytes, stopping } = options
   const version = link.protocolVersion ?? 5
   const password = await passwordOf(link)
   const stream = await dial(link)
   const wire = openLinkWire(stream, { version, maxPacketBytes: maxPacketBytes + 65_536 })
   const packet = toConnect(link, options)
   if (password !== undefined) packet.password = password
-  const answer = wire.next('connack')
-  wire.write(packet)
-  const connack = await answer
-  stream.pause()
-  return { wire, connack }
+  const giveUp = (): void => void stream.destroy()
+  stopping.addEventListener('abort', giveUp)
+  if (stopping.aborted) giveUp()
+  try {
+    const answer = wire.next('connack')
+    wire.write(packet)
+    const connack = await answer
+    stream.pause()
+    return { wire, connack }
+  } finally {
+    stopping.removeEventListener('abort', giveUp)
+  }
 }
 
 /** 0: let in. */

@@ -1,12 +1,11 @@
 // Links to other MQTT brokers: connected, relayed, and connected again (decision 0017).
 import { setTimeout as pause } from 'node:timers/promises'
-import type { ISubackPacket } from 'mqtt-packet'
 import type { LinkConfig } from '../link-config.ts'
 import type { Logger } from '../log.ts'
 import type { Principal } from '../types.ts'
 import type { Host } from './host.ts'
 import { forgetReceived, openHere, sessionHere } from './link-here.ts'
-import { createLinkRelay, limitsOf } from './link-relay.ts'
+import { createLinkRelay, type LinkRelay, limitsOf } from './link-relay.ts'
 import { keepAliveSeconds, openThere, refusalOf, type There } from './link-there.ts'
 import { createLinkTopics } from './link-topics.ts'
 import type { LinkWire } from './link-wire.ts'
@@ -70,6 +69,8 @@ async function keepUp(link: Link, { name }: LinkConfig, deps: Deps, stopping: Ab
   }
 }
 
+type Here = Parameters<typeof openHere>[0]
+
 type Link = Readonly<{
   /** From connecting to the end of the connection. @throws when it did not come up */
   run(stopping: AbortSignal, onUp: () => void): Promise<void>
@@ -85,26 +86,26 @@ function createLink(link: LinkConfig, { host, brokerId, principalOf }: Deps): Li
   /** The session here is new: what the one there remembers of an older one is void. */
   let isNew = false
 
-  async function connectThere(clean: boolean): Promise<There> {
-    const there = await openThere(link, { clientId, clean, isBridge, maxPacketBytes })
+  async function connectThere(clean: boolean, stopping: AbortSignal): Promise<There> {
+    const there = await openThere(link, { clientId, clean, isBridge, maxPacketBytes, stopping })
     const refusal = refusalOf(there.connack)
     if (refusal === 0) return there
     there.wire.stream.destroy()
     if (refusal !== unacceptableVersion || !isBridge) throw new Error(`Refused with 0x${refusal.toString(16)}`)
     if (topics.isRound) throw new Error('The other side knows no bridges of MQTT 3.1.1: it would send everything back')
     isBridge = false
-    return connectThere(clean)
+    return connectThere(clean, stopping)
   }
 
-  async function openBoth(here: Parameters<typeof openHere>[0]): Promise<Readonly<{ there: There; local: LinkWire }>> {
+  async function openBoth(here: Here, stopping: AbortSignal): Promise<Readonly<{ there: There; local: LinkWire }>> {
     if (sessionHere(here) === null) {
       isNew = true
       const local = await openHere(here, {})
       local.close()
     }
     // A clean session of 3.1.1 does not stay: that connection only removes the old one.
-    if (isNew && remoteVersion === 4) (await connectThere(true)).wire.close()
-    const there = await connectThere(isNew && remoteVersion === 5)
+    if (isNew && remoteVersion === 4) (await connectThere(true, stopping)).wire.close()
+    const there = await connectThere(isNew && remoteVersion === 5, stopping)
     try {
       const local = await openHere(here, limitsOf(there.connack))
       const session = sessionHere(here)
@@ -121,17 +122,16 @@ function createLink(link: LinkConfig, { host, brokerId, principalOf }: Deps): Li
     async run(stopping, onUp) {
       const principal = await principalOf(link.account ?? 'admin')
       if (principal === null) throw new Error(`There is no account ${link.account ?? 'admin'} for the link`)
-      const { there, local } = await openBoth({ host, principal, clientId: clientIdHere, filters: topics.local })
+      const { there, local } = await openBoth(
+        { host, principal, clientId: clientIdHere, filters: topics.local },
+        stopping,
+      )
       const remote = there.wire
       const { counters } = host
       const relay = createLinkRelay({ local, remote, topics, brokerId, remoteVersion, counters })
       const ended = endOf([local, remote], stopping)
       const stopPings = keepAlive(there)
-      local.receive(relay.fromLocal)
-      remote.receive((packet) => {
-        if (packet.cmd === 'suback') tellRefused(packet, host.logger, link)
-        else relay.fromRemote(packet)
-      })
+      carry(relay, { local, remote }, () => tellRefused(host.logger, link))
       subscribeThere(remote, topics.remote)
       remote.stream.resume()
       onUp()
@@ -141,8 +141,15 @@ function createLink(link: LinkConfig, { host, brokerId, principalOf }: Deps): Li
   }
 }
 
-function tellRefused({ granted }: ISubackPacket, logger: Logger, { name }: LinkConfig): void {
-  if (granted.every((code) => Number(code) < 0x80)) return
+function carry(relay: LinkRelay, { local, remote }: Record<'local' | 'remote', LinkWire>, onRefused: () => void): void {
+  local.receive(relay.fromLocal)
+  remote.receive((packet) => {
+    if (packet.cmd !== 'suback') relay.fromRemote(packet)
+    else if (packet.granted.some((code) => Number(code) >= 0x80)) onRefused()
+  })
+}
+
+function tellRefused(logger: Logger, { name }: LinkConfig): void {
   logger.warn({ link: name }, 'the other side refuses some of the topics of the link')
 }
 

@@ -139,6 +139,18 @@ it('QoS 2 comes once and in order although the connection is cut again and again
   proxy.close()
 }, 60_000)
 
+it('a stop does not wait for another side that never answers', async () => {
+  const silent = createServer().listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
+  const other = await startTestBroker({ env: { CLEARBOX_LINKS: JSON.stringify([linkTo(port, 'silent')]) } })
+  await once(silent, 'connection')
+  const began = performance.now()
+  await other.stop()
+  expect(performance.now() - began).toBeLessThan(10_000)
+  silent.close()
+}, 60_000)
+
 it('a certificate that nobody known has signed keeps the link down; `ca` names who may', async () => {
   const secure = { ...linkTo(0, 'trusting'), url: `mqtts://localhost:${far.mqttsPort}` }
   const links = [
