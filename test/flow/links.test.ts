@@ -143,8 +143,9 @@ it('a stop does not wait for another side that never answers', async () => {
   const silent = createServer().listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const { port } = silent.address() as AddressInfo
+  const arrived = once(silent, 'connection')
   const other = await startTestBroker({ env: { CLEARBOX_LINKS: JSON.stringify([linkTo(port, 'silent')]) } })
-  await once(silent, 'connection')
+  await arrived
   const began = performance.now()
   await other.stop()
   expect(performance.now() - began).toBeLessThan(10_000)
