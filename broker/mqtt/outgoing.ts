@@ -167,7 +167,10 @@ async function endOf(wires: readonly LinkWire[], stopping: AbortSignal): Promise
   }
   stopping.addEventListener('abort', closeAll)
   if (stopping.aborted) closeAll()
-  const closed = wires.map(({ stream }) => new Promise<void>((resolve) => stream.once('close', resolve)))
+  const closed = wires.map(
+    // It may have ended while the other side was being opened.
+    ({ stream }) => new Promise<void>((resolve) => (stream.destroyed ? resolve() : stream.once('close', resolve))),
+  )
   await Promise.race(closed)
   stopping.removeEventListener('abort', closeAll)
   closeAll()
