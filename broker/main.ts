@@ -104,7 +104,8 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const policy = createPolicy(config)
   const guest = config.mqtt.anonymous ? anonymous : null
   const publicResource = createDeviceNames(await store.secrets.getOrCreate('device-names', 32))
-  const devices = { delivered, directory, publicResource, anonymous: guest }
+  const brokerId = (await store.secrets.getOrCreate('broker-id', 16)).toString('hex')
+  const devices = { delivered, directory, publicResource, brokerId, anonymous: guest }
   const mqtt = await createMqttBorder({ ...shared, ...devices, store, log, policy })
   const { pressure, publisher } = mqtt
   auth.onDeleted((deleted) => {
@@ -166,6 +167,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   }
 
   async function stop(): Promise<void> {
+    await mqtt.links.stop()
     for (const border of borders.toReversed()) await border.stop()
     await Promise.race([
       Promise.all([log.batcher.drained(), watermarks.batcher.drained(), mqtt.drained()]),
@@ -184,6 +186,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
     for (const border of borders) listening.push(...(await border.start()))
     // Last: a start that fails would take the only copy of the password with it.
     const adminPassword = await ensureAdmin(store.accounts, config.admin.password)
+    mqtt.links.start()
     const warning = warningOf(listening)
     if (warning !== null) logger.warn(warning)
     return { listening, adminPassword, replaceAcl, stop }

@@ -16,6 +16,9 @@ export type Counters = {
   queueDropped: number
   liveDropped: number
   followers: number
+  linkSent: number
+  linkReceived: number
+  linkRefused: number
   sessionsExpired: number
   limitPacketBytes: number
   limitTopics: number
@@ -57,6 +60,13 @@ const declared: Record<keyof Counters, readonly [type: 'counter' | 'gauge', name
     'What is never stored (typing, notices, presence of strangers), dropped for a slow receiver',
   ],
   followers: ['gauge', 'clearbox_followers', 'Streams of chat that sessions follow now, whatever their protocol'],
+  linkSent: ['counter', 'clearbox_link_sent_total', 'Messages that links have sent to other brokers'],
+  linkReceived: ['counter', 'clearbox_link_received_total', 'Messages that links have brought from other brokers'],
+  linkRefused: [
+    'counter',
+    'clearbox_link_refused_total',
+    'Messages that links did not carry: no topic of theirs, or they had been here already',
+  ],
   sessionsExpired: [
     'counter',
     'clearbox_mqtt_sessions_expired_total',

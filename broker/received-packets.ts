@@ -24,6 +24,11 @@ export class ReceivedPackets implements ReceiptSink {
     return this.states.get(packetId)
   }
 
+  /** As they are now. */
+  ids(): readonly number[] {
+    return [...this.states.keys()]
+  }
+
   /** It is handed to the bus, or to a door. */
   begin(packetId: number): void {
     this.states.set(packetId, 'publishing')

@@ -16,6 +16,8 @@ type Deps = Readonly<{
 }>
 
 export type SysTopics = Readonly<{
+  /** `name` below `$SYS/broker/`. */
+  say(name: string, value: string | number): void
   /** Says what has changed since the last time. */
   publish(): void
 }>
@@ -77,6 +79,7 @@ export function createSysTopics(deps: Deps): SysTopics {
   }
 
   return {
+    say,
     publish() {
       say('version', `clearbox version ${version}`)
       say('uptime', `${Math.floor((performance.now() - startedAt) / 1000)} seconds`)

@@ -1,4 +1,5 @@
 // What the configuration is: checked, shown, or all of it with its defaults.
+import { isDeepStrictEqual } from 'node:util'
 import { stringify } from 'yaml'
 import type { Config } from '../broker/config.ts'
 import { type SettingPath, settingAt, settingPaths } from '../broker/config-table.ts'
@@ -25,7 +26,8 @@ const hidden = Symbol('hidden')
 function valueIn(config: Config): (path: SettingPath) => unknown {
   return (path) => {
     const value = path.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], config)
-    return settingAt(path).kind.secret && value !== null ? hidden : value
+    const { kind, default: unset } = settingAt(path)
+    return kind.secret && !isDeepStrictEqual(value, unset) ? hidden : value
   }
 }
 

@@ -28,6 +28,7 @@ import { createWills } from '../wills.ts'
 import { checkTopicName } from './codec/publish.ts'
 import type { Host } from './host.ts'
 import { createMqtt, type MqttAdapter } from './listen.ts'
+import { createLinks, type Links } from './outgoing.ts'
 import { createFlusher } from './output.ts'
 import { createPlainPublisher } from './plain-publisher.ts'
 import { createPresenceStreams } from './presence-streams.ts'
@@ -36,7 +37,7 @@ import { restoreStreams } from './streams.ts'
 import { createMqttWills } from './will.ts'
 
 export type MqttBorderDeps = Readonly<{
-  config: Pick<Config, 'domain' | 'mqtt'>
+  config: Pick<Config, 'domain' | 'mqtt' | 'links'>
   listeners: Listeners
   store: Pick<Store, 'sessions' | 'queues'>
   auth: Pick<Authenticator, 'login' | 'onEnd' | 'principal'>
@@ -51,6 +52,8 @@ export type MqttBorderDeps = Readonly<{
   /** The name by which others know a device (DESIGN §3). */
   publicResource: (clientId: string) => string
   log: MessageLog
+  /** Tells this broker from all others, over restarts. */
+  brokerId: string
   directory: Directory
   limits: Limits
   counters: Counters
@@ -60,6 +63,7 @@ export type MqttBorderDeps = Readonly<{
 export type MqttBorder = Readonly<{
   adapter: MqttAdapter
   sessions: Sessions
+  links: Links
   /** The rules of plain topics are other ones: subscriptions that have lost their right end. */
   rulesChanged(): Promise<void>
   /** Plain topics for the other borders. */
@@ -151,6 +155,13 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
   return {
     adapter: createMqtt({ config, listeners: deps.listeners, host }),
     sessions,
+    links: createLinks({
+      links: config.links,
+      host,
+      brokerId: deps.brokerId,
+      principalOf: (account) => principalOf(deps, account),
+      say: sys.say,
+    }),
     rulesChanged: () => authoriseAllAgain(host),
     publisher: createPlainPublisher({ topics, bus, policy, maxPayloadBytes: limits.maxPacketBytes }),
     publishSys: sys.publish,
@@ -163,4 +174,9 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     },
     abandon: queue.abandon,
   }
+}
+
+async function principalOf({ directory, auth }: MqttBorderDeps, account: string): Promise<Principal | null> {
+  const party = await directory.lookup(account)
+  return party && auth.principal(party.id, party.name)
 }

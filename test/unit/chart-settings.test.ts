@@ -20,6 +20,7 @@ const chartsOwn: readonly SettingPath[] = [
   'redis.url',
   'admin.password',
   'auth.jwtSecret',
+  'links',
   'tls.cert',
   'tls.key',
   ...settingPaths.filter((path) => settingAt(path).kind === kinds.port),

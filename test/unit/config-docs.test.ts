@@ -8,7 +8,7 @@ test('docs/configuration.md says what the table of settings says (vitest -u writ
 
 test('the examples of docs/configuration.md are good', () => {
   const examples = [...toMarkdown().matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = '']) => yaml)
-  expect(examples).toHaveLength(2)
+  expect(examples).toHaveLength(3)
   for (const yaml of examples) expect(readConfigText(yaml, 'example').faults).toEqual([])
 })
 
@@ -97,6 +97,38 @@ A rule that allows under further conditions (\`qos\`, \`retain\`, \`ipaddr\` …
 
 Refused are: PUBACK and SUBACK 0x87, a Will in CONNACK; on MQTT 3.1.1 SUBACK 0x80, and for a publish, which that protocol must
 acknowledge, an item on \`u/{me}/err\`; REST answers 403.
+
+## Links to other MQTT brokers
+
+\`\`\`yaml
+links:
+  - name: site1
+    url: mqtts://mq.example.org:8883
+    username: clearbox
+    passwordFile: /etc/clearbox/site1.password
+    topics:
+      - filter: sensors/#
+        direction: in
+        localPrefix: site1/ # site1/sensors/… here is sensors/… there
+      - filter: commands/#
+        direction: both
+        qos: 2
+\`\`\`
+
+| Key | Value |
+|---|---|
+| \`name\` | names the session here (\`link-{name}\`) and \`$SYS/broker/connection/{name}/state\`, which is \`1\` while the link is up |
+| \`url\` | \`mqtt://\` or \`mqtts://\`, host and port; the certificate is verified |
+| \`ca\` | PEM file of who may have signed that certificate, instead of the system's list |
+| \`username\`, \`password\`, \`passwordFile\` | of the other side; the file is read at every connect |
+| \`clientId\` | of the other side; by default made of the name and an id of this broker |
+| \`protocolVersion\` | \`5\` (default) or \`4\` for MQTT 3.1.1 |
+| \`account\` | as whom the link acts here, with its rights; default \`admin\` |
+| \`topics\` | \`filter\` of plain topics, \`direction\` (\`in\`, \`out\`, \`both\`), the highest \`qos\` (default 1), \`localPrefix\` and \`remotePrefix\`, which stand before the filter on their side; the first that fits decides |
+
+What is published here while the other side is away waits in the queue of the link's session, within \`limits.queueMessages\` and
+\`limits.queueBytes\`. Messages do not come back over the link that brought them; MQTT 5 also ends rings of several brokers, by the
+user property \`cb-via\`. Links are read at the start only.
 `
 }
 
