@@ -9,7 +9,7 @@ const rooms = ['broker', 'adapters', 'bridge', 'storage', 'cli']
 
 /** What the other rooms see of the broker: words, contracts, and functions without state. */
 const pure =
-  '(account-name|config|contacts|errors|happening|limits|listener|log|message|metrics|network|pressure|stores|topic|types)'
+  '(account-name|auth/sasl-fault|auth/scram-exchange|auth/utf8|config|contacts|errors|happening|limits|listener|log|message|metrics|network|pressure|stores|topic|types)'
 
 type Never = readonly [name: string, from: IRegularForbiddenRuleType['from'], to: IRegularForbiddenRuleType['to']]
 const never: readonly Never[] = [

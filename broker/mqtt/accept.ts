@@ -7,6 +7,13 @@ import { neverExpires } from '../sessions.ts'
 import type { Transport } from '../transport.ts'
 import type { Login, Principal } from '../types.ts'
 import { createUuid } from '../uuid.ts'
+import {
+  converse,
+  createAuthentication,
+  createReauthentication,
+  isMethod,
+  type Reauthentication,
+} from './authentication.ts'
 import { writeConnack } from './codec/connack.ts'
 import type { Connect } from './codec/connect.ts'
 import type { Host } from './host.ts'
@@ -27,6 +34,8 @@ export type Accepted = Readonly<{
   maxPacketBytes: number
   /** 0: it wants no aliases. */
   topicAliasMaximum: number
+  /** Null: CONNECT named no authentication method. */
+  reauthentication: Reauthentication | null
   connack: Buffer
 }>
 
@@ -46,13 +55,26 @@ export async function acceptConnect(
   connect: Connect,
   owner: Transport,
   address: string,
+  ask: (method: string, challenge: Buffer) => Promise<Buffer | null>,
 ): Promise<Accepted | number> {
   const { properties, will, level } = connect
-  if (properties.authenticationMethod !== undefined) return reason.badAuthenticationMethod // [MQTT-4.12.0-1]
+  const { authenticationMethod: method } = properties
+  if (method !== undefined && !isMethod(method)) return reason.badAuthenticationMethod // [MQTT-4.12.0-1]
   if (connect.clientId === '' && level === 4 && !connect.cleanStart) return reason.clientIdInvalid // [MQTT-3.1.3-8]
   const early = host.gate.knock(address)
   if (early !== null) return gateReason[early]
-  const login = await logIn(host, connect, address)
+  const authDeps = { auth: host.auth, domain: host.domain, address }
+  let authenticationData: Buffer | undefined
+  let login: Login | number
+  if (method === undefined) login = await logIn(host, connect, address)
+  else {
+    const authentication = createAuthentication(authDeps, method, connect.username)
+    const first = properties.authenticationData ?? null
+    const proven = await converse(authentication, first, (challenge) => ask(method, challenge))
+    if (typeof proven === 'number') return proven
+    authenticationData = proven.data
+    login = { principal: proven.principal, session: null, expiresAt: null }
+  }
   if (typeof login === 'number') return login
   const { principal } = login
   const loginEpoch = principal.epoch
@@ -84,6 +106,7 @@ export async function acceptConnect(
     receiveMaximum: properties.receiveMaximum ?? 0xffff,
     maxPacketBytes: properties.maximumPacketSize ?? Number.POSITIVE_INFINITY,
     topicAliasMaximum: properties.topicAliasMaximum ?? 0,
+    reauthentication: method === undefined ? null : createReauthentication(authDeps, method, principal),
     connack: writeConnack(level, {
       sessionPresent: present,
       reasonCode: 0,
@@ -92,6 +115,8 @@ export async function acceptConnect(
         maximumPacketSize: host.limits.maxPacketBytes,
         topicAliasMaximum: host.limits.topicAliases,
         sharedSubscriptionAvailable: 0,
+        ...(method !== undefined && { authenticationMethod: method }), // [MQTT-4.12.0-5]
+        ...(authenticationData !== undefined && { authenticationData }),
         ...(connect.clientId === '' && { assignedClientIdentifier: clientId }), // [MQTT-3.2.2-16]
       },
     }),

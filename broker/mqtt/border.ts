@@ -22,7 +22,7 @@ import type { Store } from '../stores.ts'
 import { createSysTopics } from '../sys-topics.ts'
 import { classifyFilter } from '../topic.ts'
 import { createTopicTable, looseTopic } from '../topic-table.ts'
-import type { Admission, Authenticator, LogEntry, PlainPublisher, Principal } from '../types.ts'
+import type { Admission, LogEntry, PlainPublisher, Principal } from '../types.ts'
 import { readVersion } from '../version.ts'
 import { createWills } from '../wills.ts'
 import { checkTopicName } from './codec/publish.ts'
@@ -40,7 +40,7 @@ export type MqttBorderDeps = Readonly<{
   config: Pick<Config, 'domain' | 'mqtt' | 'links'>
   listeners: Listeners
   store: Pick<Store, 'sessions' | 'queues'>
-  auth: Pick<Authenticator, 'login' | 'onEnd' | 'principal'>
+  auth: Host['auth']
   /** The principal of clients without a user name; null: they are refused. */
   anonymous: Principal | null
   policy: Policy

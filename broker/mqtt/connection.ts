@@ -11,6 +11,7 @@ import type { Outgoing, Transport } from '../transport.ts'
 import { type Accepted, acceptConnect } from './accept.ts'
 import { type AckType, packetIdNotFound, readAck } from './codec/ack.ts'
 import { ALIAS_BYTES } from './codec/aliased-publish.ts'
+import { authReason, readAuth, writeAuth } from './codec/auth.ts'
 import { writeConnack } from './codec/connack.ts'
 import { connectLevel, readConnect } from './codec/connect.ts'
 import { readDisconnect, writeDisconnect } from './codec/disconnect.ts'
@@ -70,6 +71,8 @@ export class Connection implements Transport, PublishOwner, DrainListener {
   private replay: Replay | null = null
   private maxPacketBytes = Number.POSITIVE_INFINITY
   private aliases: OutgoingAliases | null = null
+  /** Before CONNACK: takes the client's next AUTH. */
+  private asked: { method: string; answer: (data: Buffer | null) => void } | null = null
   private stopWatching: () => void = nothing
   /** A packet is being handled that others must wait for (CONNECT, SUBSCRIBE). */
   private busy = false
@@ -218,6 +221,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
 
   private takePacket(buffer: Buffer, start: number): boolean {
     if (this.busy || this.closing) return false
+    if (this.asked !== null) return this.takeAnswer(buffer, this.asked)
     if (this.path === null) return this.takeFirst(buffer)
     switch (frame.type) {
       case packetType.PUBLISH:
@@ -265,6 +269,9 @@ export class Connection implements Transport, PublishOwner, DrainListener {
       case packetType.DISCONNECT:
         this.takeDisconnect(buffer)
         return true
+      case packetType.AUTH:
+        this.takeAuth(buffer)
+        return true
       default:
         throw protocolError(`A packet of type ${type} is not allowed here`) // [MQTT-3.1.0-2]
     }
@@ -285,9 +292,57 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     return true
   }
 
+  private readonly ask = (method: string, challenge: Buffer): Promise<Buffer | null> =>
+    new Promise((answer) => {
+      if (this.closing) return
+      this.asked = { method, answer }
+      this.busy = false
+      const properties = { authenticationMethod: method, authenticationData: challenge }
+      this.output.bytes(writeAuth(authReason.continue, properties)) // [MQTT-4.12.0-2]
+      this.goOn()
+    })
+
+  /** Until CONNACK a client sends AUTH or DISCONNECT only (§3.1.4). */
+  private takeAnswer(buffer: Buffer, { method, answer }: NonNullable<typeof this.asked>): boolean {
+    const { type, bodyStart, bodyEnd } = frame
+    try {
+      if (type === packetType.DISCONNECT) {
+        this.takeDisconnect(buffer)
+        return true
+      }
+      if (type !== packetType.AUTH) throw protocolError('Before CONNACK only AUTH may come')
+      const auth = readAuth(buffer, bodyStart, bodyEnd, this.level)
+      if (auth.reasonCode !== authReason.continue || auth.method !== method) throw protocolError('Another exchange') // [MQTT-4.12.0-3]
+      this.asked = null
+      this.busy = true
+      // A copy: the buffer is the input's.
+      answer(auth.properties.authenticationData ? Buffer.from(auth.properties.authenticationData) : null)
+    } catch (fault) {
+      this.refuseMalformedConnect(fault)
+    }
+    return true
+  }
+
+  private takeAuth(buffer: Buffer): void {
+    const auth = readAuth(buffer, frame.bodyStart, frame.bodyEnd, this.level)
+    const reauthentication = this.accepted?.reauthentication ?? null
+    if (reauthentication === null) throw protocolError('CONNECT named no authentication method') // [MQTT-4.12.0-7]
+    reauthentication
+      .take(auth)
+      .then((answer) => {
+        if (typeof answer === 'number')
+          this.close(answer) // §4.12.1
+        else if (!this.closing) this.output.bytes(answer)
+      })
+      .catch((fault: unknown) => {
+        this.host.logger.warn({ err: fault }, 'a re-authentication failed')
+        this.close(closeReason.serverBusy)
+      })
+  }
+
   private async connect(connect: ReturnType<typeof readConnect>): Promise<void> {
     try {
-      const accepted = await acceptConnect(this.host, connect, this, this.address)
+      const accepted = await acceptConnect(this.host, connect, this, this.address, this.ask)
       if (typeof accepted === 'number') {
         this.refuseConnect(accepted)
         return

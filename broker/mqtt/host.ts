@@ -21,7 +21,7 @@ export type Host = Readonly<{
   domain: string
   /** The principal of clients without a user name; null: they are refused. */
   anonymous: Principal | null
-  auth: Pick<Authenticator, 'login' | 'onEnd' | 'principal'>
+  auth: Pick<Authenticator, 'login' | 'onEnd' | 'principal' | 'verifiers' | 'demandTry' | 'tried'>
   sessions: Sessions
   wills: Pick<MqttWills, 'refusal'>
   topics: TopicTable

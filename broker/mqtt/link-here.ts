@@ -48,10 +48,9 @@ export async function forgetReceived(wire: LinkWire, session: Session): Promise<
 function connectHere(host: Host, principal: Principal): LinkWire {
   const [near, far] = createLoopback()
   const login = async () => ({ principal, session: null, expiresAt: null })
-  const { auth } = host
   const own: Host = {
     ...host,
-    auth: { login, onEnd: auth.onEnd.bind(auth), principal: auth.principal.bind(auth) },
+    auth: { ...host.auth, login },
     limits: { ...host.limits, receiveMaximum: linkReceiveMaximum },
   }
   const sweeper = setInterval(() => connection.sweep(), sweepMs)

@@ -45,6 +45,7 @@ export type ServerPacket =
   | (Reply & Readonly<{ kind: 'suback'; reasons: readonly number[] }>)
   | (Reply & Readonly<{ kind: 'unsuback'; reasons: readonly number[] }>)
   | Readonly<{ kind: 'pingresp' }>
+  | Readonly<{ kind: 'auth'; reason: number; properties: Properties }>
   | Readonly<{ kind: 'disconnect'; reason: number }>
   | Readonly<{ kind: 'closed' }>
 
@@ -251,6 +252,8 @@ function decode(buffer: Buffer, level: Level): ServerPacket {
       }
     case packetType.PINGRESP:
       return { kind: 'pingresp' }
+    case packetType.AUTH:
+      return { kind: 'auth', reason: reader.u8(), properties: properties() }
     case packetType.DISCONNECT:
       return { kind: 'disconnect', reason: reader.left > 0 ? reader.u8() : 0 }
     default:

@@ -1,8 +1,8 @@
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { readPlain } from '../../adapters/xmpp/sasl/plain.ts'
-import { createScram } from '../../adapters/xmpp/sasl/scram.ts'
 import { makeVerifier } from '../../broker/auth/scram.ts'
+import { createScram } from '../../broker/auth/scram-exchange.ts'
 import type { Principal, Verifiers } from '../../broker/types.ts'
 
 const principal: Principal = { account: 1, name: 'user', role: 'user', plainTopics: 'all', epoch: 0 }

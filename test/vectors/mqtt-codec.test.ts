@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { frame, INCOMPLETE, readFrame } from '../../broker/mqtt/codec/frame.ts'
 import { Malformed } from '../../broker/mqtt/codec/malformed.ts'
+import { invalidAuths, validAuths } from './mqtt-auth.ts'
 import { invalidConnects, validConnects } from './mqtt-connect.ts'
 import { decodePacket, type Invalid, MAX_PACKET_BYTES, type Valid } from './mqtt-decode.ts'
 import { invalidHandshakes, validHandshakes } from './mqtt-handshakes.ts'
@@ -30,6 +31,7 @@ const suites: readonly Suite[] = [
   ['SUBSCRIBE', { subscriptionIdentifier: 0, properties: {} }, validSubscribes, invalidSubscribes],
   ['UNSUBSCRIBE', { properties: {} }, validUnsubscribes, invalidUnsubscribes],
   ['DISCONNECT', { reasonCode: 0, properties: {} }, validDisconnects, []],
+  ['AUTH', { reasonCode: 0x18, method: 'M' }, validAuths, invalidAuths],
   ['Other packets', {}, validOthers, invalidOthers],
 ]
 

@@ -1,5 +1,6 @@
 // Decodes any packet of a client, as a connection does, into one plain value that tests can compare.
 import { readAck } from '../../broker/mqtt/codec/ack.ts'
+import { readAuth } from '../../broker/mqtt/codec/auth.ts'
 import { readConnect } from '../../broker/mqtt/codec/connect.ts'
 import { readDisconnect } from '../../broker/mqtt/codec/disconnect.ts'
 import { frame, INCOMPLETE, readFrame } from '../../broker/mqtt/codec/frame.ts'
@@ -44,6 +45,8 @@ function decodeBody(level: Level, buffer: Buffer): object {
       return readSubscribe(buffer, bodyStart, bodyEnd, level)
     case packetType.UNSUBSCRIBE:
       return readUnsubscribe(buffer, bodyStart, bodyEnd, level)
+    case packetType.AUTH:
+      return readAuth(buffer, bodyStart, bodyEnd, level)
     case packetType.PINGREQ:
       readPingreq(bodyStart, bodyEnd)
       return { pingreq: true }

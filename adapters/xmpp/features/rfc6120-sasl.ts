@@ -1,5 +1,7 @@
 // RFC 6120 §6: SASL Negotiation  https://www.rfc-editor.org/rfc/rfc6120#section-6
 import { toAccountName } from '../../../broker/account-name.ts'
+import { type SaslCondition, SaslFault } from '../../../broker/auth/sasl-fault.ts'
+import { createScram, type Scram } from '../../../broker/auth/scram-exchange.ts'
 import { BrokerError } from '../../../broker/errors.ts'
 import { TransientStoreError } from '../../../broker/stores.ts'
 import type { Authenticator, Login, Origin, Principal } from '../../../broker/types.ts'
@@ -7,8 +9,6 @@ import { type Element, el, textOf } from '../element.ts'
 import type { ClientStream, StreamFeature } from '../feature.ts'
 import { invalidToken, readOAuthBearer } from '../sasl/oauthbearer.ts'
 import { readPlain } from '../sasl/plain.ts'
-import { type SaslCondition, SaslFault } from '../sasl/sasl-fault.ts'
-import { createScram, type Scram } from '../sasl/scram.ts'
 
 const ns = 'urn:ietf:params:xml:ns:xmpp-sasl'
 /** §6.4.5: at least two, at most five. */

@@ -1,6 +1,6 @@
 // RFC 7628: SASL mechanisms for OAuth  https://www.rfc-editor.org/rfc/rfc7628
-import { SaslFault } from './sasl-fault.ts'
-import { decodeUtf8 } from './utf8.ts'
+import { SaslFault } from '../../../broker/auth/sasl-fault.ts'
+import { decodeUtf8 } from '../../../broker/auth/utf8.ts'
 
 export type OAuthBearer = Readonly<{ authzid: string; token: string }>
 

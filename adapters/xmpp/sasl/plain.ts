@@ -1,6 +1,6 @@
 // RFC 4616: The PLAIN SASL Mechanism  https://www.rfc-editor.org/rfc/rfc4616
-import { SaslFault } from './sasl-fault.ts'
-import { decodeUtf8 } from './utf8.ts'
+import { SaslFault } from '../../../broker/auth/sasl-fault.ts'
+import { decodeUtf8 } from '../../../broker/auth/utf8.ts'
 
 export type Plain = Readonly<{ authzid: string; username: string; password: string }>
 

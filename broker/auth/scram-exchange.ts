@@ -1,6 +1,6 @@
 // RFC 5802 and RFC 7677: SCRAM, the server's side  https://www.rfc-editor.org/rfc/rfc5802
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Principal, Verifier, Verifiers } from '../../../broker/types.ts'
+import type { Principal, Verifier, Verifiers } from '../types.ts'
 import { SaslFault } from './sasl-fault.ts'
 import { decodeUtf8 } from './utf8.ts'
 
