@@ -60,7 +60,8 @@ export async function acceptConnect(
   const { properties, will, level } = connect
   const { authenticationMethod: method } = properties
   if (method !== undefined && !isMethod(method)) return reason.badAuthenticationMethod // [MQTT-4.12.0-1]
-  if (connect.clientId === '' && level === 4 && !connect.cleanStart) return reason.clientIdInvalid // [MQTT-3.1.3-8]
+  const mayBeNameless = level === 5 || (connect.cleanStart && !connect.isVersion31)
+  if (connect.clientId === '' && !mayBeNameless) return reason.clientIdInvalid // [MQTT-3.1.3-8], 3.1 §3.1
   const early = host.gate.knock(address)
   if (early !== null) return gateReason[early]
   const authDeps = { auth: host.auth, domain: host.domain, address }

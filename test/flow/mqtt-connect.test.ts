@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeVerifiers } from '../../broker/auth/scram.ts'
 import { defaultLimits } from '../../broker/limits.ts'
+import { Writer } from '../../broker/mqtt/codec/writer.ts'
 import { startTestBroker, type TestBroker } from '../helpers/broker.ts'
 import { byePacket, connectPacket, disconnectPacket, pingPacket, publishPacket } from '../helpers/mqtt-bytes.ts'
 import { loginRaw, RawMqtt } from '../helpers/mqtt-raw.ts'
@@ -123,6 +124,42 @@ it.each([
   client.send(packet)
   expect((await client.expect('connack')).reason).toBe(code)
   expect(await client.ended()).toBeNull()
+})
+
+/** 3.1 §3.1: `flags` say what follows the client id. */
+function connect31(flags: number, clientId: string, ...login: readonly string[]): Buffer {
+  const writer = new Writer().string('MQIsdp').u8(3).u8(flags).u16(0).string(clientId)
+  for (const part of login) writer.string(part)
+  return writer.toPacket(0x10)
+}
+
+it('speaks 3.1 like 3.1.1: a session, QoS 2, and 0x80 for a filter that is refused', async () => {
+  const { name, password } = await broker.account()
+  const client = new RawMqtt(broker.mqttPort, 4)
+  client.send(connect31(0xc2, 'old', name, password))
+  expect(await client.expect('connack')).toMatchObject({ reason: 0, sessionPresent: false })
+  expect(
+    await client.subscribe([
+      { filter: 'old/t', qos: 2 },
+      { filter: 'u/nobody/msg', qos: 1 },
+    ]),
+  ).toEqual([2, 0x80])
+  client.autoAck = true
+  await client.publish({ topic: 'old/t', payload: 'x', qos: 2 })
+  expect(await client.expect('publish')).toMatchObject({ payload: 'x', qos: 2 })
+})
+
+it('refuses an empty client id in 3.1, and a login that is announced and missing (3.1 §3.1)', async () => {
+  const { name, password } = await broker.account()
+  for (const [packet, code] of [
+    [connect31(0xc2, '', name, password), 2],
+    [connect31(0xc2, 'old'), 5],
+  ] as const) {
+    const client = new RawMqtt(broker.mqttPort, 4)
+    client.send(packet)
+    expect((await client.expect('connack')).reason).toBe(code)
+    expect(await client.ended()).toBeNull()
+  }
 })
 
 it('refuses an empty client id without clean session in 3.1.1 [MQTT-3.1.3-8]', async () => {

@@ -238,7 +238,9 @@ describe('What is written is read back', () => {
         if (username !== null) writer.string(username)
         if (password !== null) writer.binary(password)
         const packet = writer.toPacket(0x10)
-        expect(decodeAll(5, packet, 0, packet.length).packets).toEqual([{ ...wanted, level: 5, will: null }])
+        expect(decodeAll(5, packet, 0, packet.length).packets).toEqual([
+          { ...wanted, level: 5, isVersion31: false, will: null },
+        ])
       }),
       runs(100),
     )

@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.dispose())
 
-it.each(['mqttv311', 'mqttv5'])('%s: each message once, online and from the queue', async (version) => {
+it.each(['mqttv31', 'mqttv311', 'mqttv5'])('%s: each message once, online and from the queue', async (version) => {
   const topic = `two/${version}`
   const session = ['-i', version, '-c', ...(version === 'mqttv5' ? ['-x', '600'] : [])]
   const options = ['-q', '2', '-V', version, '-C', '3', ...session]

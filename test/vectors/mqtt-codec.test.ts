@@ -13,6 +13,7 @@ import { invalidSubscribes, invalidUnsubscribes, validSubscribes, validUnsubscri
 const connect = {
   level: 5,
   cleanStart: true,
+  isVersion31: false,
   keepAlive: 0,
   clientId: '',
   username: null,

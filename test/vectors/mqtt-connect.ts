@@ -4,6 +4,12 @@ import type { Invalid, Valid } from './mqtt-decode.ts'
 const will = { topic: 'w', payload: Buffer.from('bye'), qos: 0, retain: false, properties: {} }
 
 export const validConnects: readonly Valid[] = [
+  { name: '3.1', packet: `10 ~ 'MQIsdp' 03 02 00 00 'a'`, is: { level: 4, isVersion31: true, clientId: 'a' } },
+  {
+    name: '3.1, a login that is announced and missing (3.1 §3.1)',
+    packet: `10 ~ 'MQIsdp' 03 c2 00 00 'a'`,
+    is: { level: 4, isVersion31: true, clientId: 'a' },
+  },
   {
     name: '3.1.1, clean session',
     packet: `10 ~ 'MQTT' 04 02 00 3c 'a'`,
@@ -140,7 +146,7 @@ export const invalidConnects: readonly Invalid[] = [
   { name: 'the name in small letters [MQTT-3.1.2-1]', packet: `10 ~ 'mqtt' 04 02 00 00 'a'`, reason: 0x84 },
   { name: 'an empty name [MQTT-3.1.2-1]', packet: `10 ~ '' 04 02 00 00 'a'`, reason: 0x84 },
   { name: 'a name followed by NUL [MQTT-1.5.4-2]', packet: `10 ~ 00 05 "MQTT" 00 04 02 00 00 'a'`, reason: 0x81 },
-  { name: '3.1 [MQTT-3.1.2-2]', packet: `10 ~ 'MQIsdp' 03 02 00 00 'a'`, reason: 0x84 },
+  { name: '3.1 under the new name [MQTT-3.1.2-2]', packet: `10 ~ 'MQTT' 03 02 00 00 'a'`, reason: 0x84 },
   { name: 'level 3 under the new name [MQTT-3.1.2-2]', packet: `10 ~ 'MQTT' 03 02 00 00 'a'`, reason: 0x84 },
   { name: 'level 4 under the old name [MQTT-3.1.2-2]', packet: `10 ~ 'MQIsdp' 04 02 00 00 'a'`, reason: 0x84 },
   { name: 'level 6 [MQTT-3.1.2-2]', packet: `10 ~ 'MQTT' 06 02 00 00 {} 'a'`, reason: 0x84 },

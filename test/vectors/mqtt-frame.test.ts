@@ -59,7 +59,7 @@ describe('readFrame', () => {
 
 describe('A CONNECT of another version tells how it can be answered [MQTT-3.1.2-2]', () => {
   it.each([
-    ['3.1', `'MQIsdp' 03 02 00 00 'a'`, 3, 4],
+    ['older than 3.1', `'MQIsdp' 02 02 00 00 'a'`, 2, 4],
     ['a bridge of Mosquitto', `'MQTT' 84 02 00 00 'a'`, 0x84, 4],
     ['a version to come', `'MQTT' 06 02 00 00 'a'`, 6, 5],
   ])('%s', (_name, notation, level, answer) => {

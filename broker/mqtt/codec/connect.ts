@@ -1,4 +1,4 @@
-// MQTT 5 §3.1, 3.1.1 §3.1: CONNECT
+// MQTT 5 §3.1, 3.1.1 §3.1, 3.1 §3.1: CONNECT
 import { Malformed, malformed, protocolError, reason, UnsupportedVersion } from './malformed.ts'
 import { type Level, packetType } from './packet-type.ts'
 import { Reader } from './primitives.ts'
@@ -14,12 +14,14 @@ export type Will = Readonly<{
 }>
 
 export type Connect = Readonly<{
+  /** From here on 3.1 is 3.1.1. */
   level: Level
+  isVersion31: boolean
   /** Clean Session in 3.1.1. */
   cleanStart: boolean
   /** Seconds; 0: none. */
   keepAlive: number
-  /** '': the server chooses one, or (3.1.1 without cleanStart) refuses it with 0x85 [MQTT-3.1.3-8]. */
+  /** '': the server chooses one, or (3.1, and 3.1.1 without cleanStart) refuses it with 0x85 [MQTT-3.1.3-8]. */
   clientId: string
   username: string | null
   password: Buffer | null
@@ -37,11 +39,12 @@ const USERNAME = 0x80
 
 /**
  * Reads the body of a CONNECT. Authentication methods and the Will's QoS are for the server to accept.
- * @throws UnsupportedVersion another level than 4 and 5, or MQIsdp (3.1); Malformed 0x81, 0x82, 0x90 (Will topic)
+ * @throws UnsupportedVersion another level than 4 and 5, or 3 of MQIsdp; Malformed 0x81, 0x82, 0x90 (Will topic)
  */
 export function readConnect(buffer: Buffer, start: number, end: number): Connect {
   const reader = new Reader(buffer, start, end)
-  const level = readLevel(reader)
+  const version = readVersion(reader)
+  const level = version === 3 ? 4 : version
   const flags = reader.u8()
   checkFlags(flags, level)
   const keepAlive = reader.u16()
@@ -51,26 +54,31 @@ export function readConnect(buffer: Buffer, start: number, end: number): Connect
   }
   const clientId = reader.string() // [MQTT-3.1.3-3], [MQTT-3.1.3-4]
   const will = flags & WILL ? readWill(reader, flags, level) : null // [MQTT-3.1.3-1]: in this order
-  const username = flags & USERNAME ? reader.string() : null
-  const password = flags & PASSWORD ? reader.binary() : null
+  // 3.1 §3.1: clients older than the flags may announce what they do not send.
+  const isThere = (flag: number) => (flags & flag) !== 0 && (version !== 3 || reader.left > 0)
+  const username = isThere(USERNAME) ? reader.string() : null
+  const password = isThere(PASSWORD) ? reader.binary() : null
   reader.finish()
-  return { level, cleanStart: (flags & CLEAN_START) !== 0, keepAlive, clientId, username, password, will, properties }
+  const [isVersion31, cleanStart] = [version === 3, (flags & CLEAN_START) !== 0]
+  return { level, isVersion31, cleanStart, keepAlive, clientId, username, password, will, properties }
 }
 
 /** The level that a refused CONNECT was sent in, so that it can be answered; null: none that is spoken here. */
 export function connectLevel(buffer: Buffer, start: number, end: number): Level | null {
   try {
-    return readLevel(new Reader(buffer, start, end))
+    const version = readVersion(new Reader(buffer, start, end))
+    return version === 3 ? 4 : version
   } catch (error) {
     if (error instanceof Malformed) return null
     throw error
   }
 }
 
-function readLevel(reader: Reader): Level {
+function readVersion(reader: Reader): Level | 3 {
   const name = reader.string()
   if (name !== 'MQTT' && name !== 'MQIsdp') throw new Malformed(reason.unsupportedVersion, 'This is not MQTT') // [MQTT-3.1.2-1]
   const level = reader.u8()
+  if (name === 'MQIsdp' && level === 3) return 3
   if (name === 'MQIsdp' || (level !== 4 && level !== 5)) throw new UnsupportedVersion(level) // [MQTT-3.1.2-2]
   return level
 }
