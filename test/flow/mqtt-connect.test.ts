@@ -145,7 +145,7 @@ it('speaks 3.1 like 3.1.1: a session, QoS 2, and 0x80 for a filter that is refus
     ]),
   ).toEqual([2, 0x80])
   client.autoAck = true
-  await client.publish({ topic: 'old/t', payload: 'x', qos: 2 })
+  await (await loginRaw(broker.mqttPort, as(await broker.account()))).publish({ topic: 'old/t', payload: 'x', qos: 2 })
   expect(await client.expect('publish')).toMatchObject({ payload: 'x', qos: 2 })
 })
 
