@@ -7,6 +7,7 @@ import type { Queue } from './queue.ts'
 import type { RetainedMessages } from './retained.ts'
 import type { Router } from './router.ts'
 import type { Route, Target } from './routes.ts'
+import { giveToGroup, giveToGroups, Together } from './shared-bus.ts'
 import type { Retained } from './stores.ts'
 import type { ReceiptSink } from './types.ts'
 
@@ -28,6 +29,11 @@ export function createBus(
 
   function publish(publication: Publication, sink: ReceiptSink, token: number): void {
     const route = router.route(publication.topic)
+    if (route.shared.length > 0) publishShared(route, publication, sink, token)
+    else publishTo(route, publication, sink, token)
+  }
+
+  function publishTo(route: Route, publication: Publication, sink: ReceiptSink, token: number): void {
     if (publication.qos === 0 && !publication.retain) {
       deliver(route, publication, 0)
     } else if (!publication.retain && route.queued.length === 0 && publication.received === null) {
@@ -36,6 +42,21 @@ export function createBus(
     } else {
       publishDurably(route, publication, sink, token)
     }
+  }
+
+  /** The groups come first: once the packet id of a QoS 2 publish is in the store, a repeat is given to nobody. */
+  function publishShared(route: Route, publication: Publication, sink: ReceiptSink, token: number): void {
+    const [group, another] = route.shared
+    const isAlone = route.targets.length === 0 && !publication.retain && publication.received === null
+    if (group !== undefined && another === undefined && isAlone) {
+      const waiter: Waiter = publication.qos > 0 ? { sink, token } : null
+      const isQueued = giveToGroup(queue, group, publication, waiter)
+      if (!isQueued && waiter !== null) sink.settle(token, durable)
+      return
+    }
+    const together = new Together(publication.qos > 0 ? { sink, token } : null)
+    giveToGroups(queue, route.shared, publication, together)
+    publishTo(route, publication, together, 0)
   }
 
   function publishDurably(route: Route, publication: Publication, sink: ReceiptSink, token: number): void {
@@ -56,7 +77,9 @@ export function createBus(
 
   function announce(publication: Publication): void {
     if (publication.retain) retained.set(toRetained(publication))
-    deliver(router.route(publication.topic), publication, 0)
+    const route = router.route(publication.topic)
+    if (route.shared.length > 0) giveToGroups(queue, route.shared, publication, new Together(null))
+    deliver(route, publication, 0)
   }
 
   return { publish, announce }

@@ -1,6 +1,7 @@
 // Who may publish and subscribe on plain topics and streams. Doors are admission's question.
 import type { Topic } from './routes.ts'
-import { classifyFilter, type FilterKind } from './topic.ts'
+import { followedFilter, isShared } from './shared-filter.ts'
+import { classifyFilter, type FilterKind, isReserved } from './topic.ts'
 import { mayPublishBy, maySubscribeBy, type ReadyRule, toReadyRules } from './topic-rules.ts'
 import type { Actor, TopicRule } from './types.ts'
 
@@ -39,6 +40,8 @@ export function createPolicy({ acl, domain }: PolicyOptions): Policy {
 
 const plain: FilterKind = { kind: 'plain' }
 const refused: FilterKind = { kind: 'refused', reason: 0x87 }
+/** Streams are not shared (DESIGN §2). */
+const notShareable: FilterKind = { kind: 'refused', reason: 0x9e }
 /** Decisions that are kept of one actor; at the limit all are forgotten. */
 const maxDecided = 64
 
@@ -74,9 +77,15 @@ class ActorRights implements Rights {
 
   decideFilter(filter: string): FilterKind {
     const { principal } = this.actor
+    if (isShared(filter)) return this.decideShared(followedFilter(filter))
     if (isSys(filter)) return this.maySeeSys(filter) ? plain : refused
     const kind = classifyFilter(filter, principal.name, this.state.domain)
     return kind.kind === 'plain' && !this.judge(maySubscribeBy, filter) ? refused : kind
+  }
+
+  private decideShared(followed: string): FilterKind {
+    const [first = ''] = followed.split('/', 1)
+    return isReserved(first) && !isSys(followed) ? notShareable : this.decideFilter(followed)
   }
 
   mayReceive(topic: string): boolean {

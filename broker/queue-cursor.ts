@@ -7,6 +7,8 @@ export type QueuedOut = Readonly<{
   released: boolean
   retain: boolean
   subscriptionIds: readonly number[]
+  /** The shared subscription that it was chosen for; empty: none. */
+  share: string
 }>
 
 export type Uncommitted = Readonly<{ publication: Publication; out: QueuedOut; position: number }>
@@ -24,6 +26,8 @@ export class QueueCursor {
   reading = false
   /** The queue has grown while it was being read. */
   readAgain = false
+  /** There may be messages of shared subscriptions, which other members could take. */
+  hasShared = false
   /** Positions up to here may have been sent by an earlier run of the broker: they go out with DUP. */
   dupUpTo = 0
   /** Live messages behind one that may go out only when it is committed, in order; all of QoS 2 are such. */
@@ -66,6 +70,28 @@ export class QueueCursor {
   /** Its client may have it, so neither expiry [MQTT-4.3.3-7] nor policy ends it half way: its packet id is taken there. */
   hasBegun(position: number, { qos, released }: Pick<QueuedOut, 'qos' | 'released'>): boolean {
     return qos === 2 && (released || position <= this.dupUpTo)
+  }
+
+  /**
+   * Another member of its shared subscription may have it: it is not acknowledged, and not half way at QoS 2
+   * [MQTT-4.8.2-4], [MQTT-4.8.2-5].
+   */
+  mayMove(position: number, out: Pick<QueuedOut, 'qos' | 'released'>): boolean {
+    if (position <= this.cursor) return out.qos === 1 && this.outstanding.has(position)
+    return !this.hasBegun(position, out) && !this.isAcknowledged(position, out)
+  }
+
+  /** They are in other queues: unsent ones are not waited for. */
+  moved(messages: number, bytes: number): void {
+    this.count(-messages, -bytes)
+    this.settle()
+  }
+
+  /** Of what came up to `tail` nothing is left to be read. */
+  catchUp(tail: number): void {
+    this.cursor = Math.max(this.cursor, tail)
+    this.behind = this.tail > this.cursor
+    this.settle()
   }
 
   grow(position: number, bytes: number): void {
@@ -114,5 +140,6 @@ export class QueueCursor {
     if (this.outstanding.size > 0 || this.cursor < this.tail) return
     this.messages = 0
     this.bytes = 0
+    this.hasShared = false
   }
 }

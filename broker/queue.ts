@@ -6,7 +6,7 @@ import { createLinger, Lingering } from './linger.ts'
 import type { Logger } from './log.ts'
 import type { Publication } from './publication.ts'
 import type { Target } from './routes.ts'
-import type { Handshakes, Queueing, QueueStore, ReceivedPacket, Retained } from './stores.ts'
+import type { Handshakes, Move, Queueing, QueueStore, ReceivedPacket, Retained } from './stores.ts'
 
 export type Queue = Readonly<{
   /** The place of the next publication in the queues that it goes to. */
@@ -28,6 +28,10 @@ export type Queue = Readonly<{
   forget(received: ReceivedPacket, waiter: Waiter): void
   /** PUBREC has come: the message is never to be sent again. */
   release(reference: Released, waiter: Waiter): void
+  /** A reference goes to another session, which was given the message. */
+  move(move: Move, waiter: Waiter): void
+  /** Settles when all that was queued before is committed, also what lingers. */
+  settled(waiter: Waiter): void
   /**
    * Tells `listener` after each batch the sessions whose queues have grown, and up to which position queues are committed;
    * null: the batch could not be stored.
@@ -45,7 +49,11 @@ export type BatchListener = (sessions: ReadonlySet<number>, committedUpTo: numbe
 type Released = Handshakes['released'][number]
 
 /** One step of a QoS 2 handshake. */
-type Step = Readonly<{ kind: 'received' | 'forgotten'; of: ReceivedPacket } | { kind: 'released'; of: Released }>
+type Step = Readonly<
+  | { kind: 'received' | 'forgotten'; of: ReceivedPacket }
+  | { kind: 'released'; of: Released }
+  | { kind: 'moved'; of: Move }
+>
 type Item = Readonly<{ queueing: Queueing | null; retained: Retained | null; step: Step | null; waiter: Waiter }>
 
 const none: readonly Target[] = []
@@ -57,7 +65,7 @@ export function createQueue(store: QueueStore, lastPosition: number, logger: Log
   const listeners: BatchListener[] = []
 
   function tellListeners(batch: readonly Item[], committedUpTo: number | null): void {
-    const sessions = new Set(batch.flatMap(({ queueing }) => queueing?.references.map(({ session }) => session) ?? []))
+    const sessions = new Set(batch.flatMap(sessionsOf))
     if (sessions.size > 0) for (const listener of listeners) listener(sessions, committedUpTo)
   }
 
@@ -125,6 +133,11 @@ export function createQueue(store: QueueStore, lastPosition: number, logger: Log
     },
     forget: (received, waiter) => addStep({ kind: 'forgotten', of: received }, waiter),
     release: (reference, waiter) => addStep({ kind: 'released', of: reference }, waiter),
+    move: (move, waiter) => addStep({ kind: 'moved', of: move }, waiter),
+    settled(waiter) {
+      linger.flush()
+      batcher.add({ queueing: null, retained: null, step: null, waiter }, stepBytes)
+    },
     onBatch: (listener) => void listeners.push(listener),
     waiting: {
       waitingBytes: () => batcher.waitingBytes() + linger.waitingBytes(),
@@ -142,9 +155,19 @@ function stepOf(received: ReceivedPacket | null): Step | null {
   return received === null ? null : { kind: 'received', of: received }
 }
 
+/** Whose queues it has made grow. */
+function sessionsOf({ queueing, step }: Item): readonly number[] {
+  if (step?.kind === 'moved') return [step.of.to.session]
+  return queueing?.references.map(({ session }) => session) ?? []
+}
+
 /** What has lingered stands behind what came later. */
 function lastPositionOf(batch: readonly Item[]): number {
-  return batch.reduce((last, { queueing }) => Math.max(last, queueing?.position ?? 0), 0)
+  return batch.reduce(
+    (last, { queueing, step }) =>
+      Math.max(last, queueing?.position ?? 0, step?.kind === 'moved' ? step.of.to.position : 0),
+    0,
+  )
 }
 
 function bytesOf({ payload, topic }: Publication): number {
@@ -158,11 +181,12 @@ function toQueueing(kept: Publication, position: number, targets: readonly Targe
     payload: kept.payload,
     properties: kept.properties,
     expiresAt: kept.expiresAt || null,
-    references: targets.map(({ recipient, qos, retainAsPublished, subscriptionIds }) => ({
+    references: targets.map(({ recipient, qos, retainAsPublished, subscriptionIds, share }) => ({
       session: recipient.id,
       qos: qos === 2 && kept.qos === 2 ? 2 : 1,
       retain: retainAsPublished && kept.retain,
       subscriptionIds,
+      share,
     })),
   }
 }
@@ -171,13 +195,15 @@ function toQueueing(kept: Publication, position: number, targets: readonly Targe
 function handshakesOf(batch: readonly Item[]): Handshakes | null {
   const steps = batch.flatMap(({ step }) => step ?? [])
   if (steps.length === 0) return null
-  const packets = new Map<string, Exclude<Step, { kind: 'released' }>>()
-  for (const step of steps) if (step.kind !== 'released') packets.set(`${step.of.session}/${step.of.packetId}`, step)
+  const packets = new Map<string, Exclude<Step, { kind: 'released' | 'moved' }>>()
+  for (const step of steps)
+    if (step.kind !== 'released' && step.kind !== 'moved') packets.set(`${step.of.session}/${step.of.packetId}`, step)
   const last = [...packets.values()]
   return {
     received: last.filter(({ kind }) => kind === 'received').map(({ of }) => of),
     forgotten: last.filter(({ kind }) => kind === 'forgotten').map(({ of }) => of),
     released: steps.flatMap((step) => (step.kind === 'released' ? step.of : [])),
+    moved: steps.flatMap((step) => (step.kind === 'moved' ? step.of : [])),
   }
 }
 

@@ -1,33 +1,32 @@
 // Subscriptions of plain topics: a trie of filters, and for each known topic its cached Route.
+import { createFilterTrie } from './filter-trie.ts'
 import { createRouteEpochs } from './route-epochs.ts'
-import type { Recipient, Route, SubscriptionOptions, Target, Topic } from './routes.ts'
+import type { Recipient, Route, SharedGroup, SubscriptionOptions, Target, Topic } from './routes.ts'
+import { followedFilter, isShared } from './shared-filter.ts'
+import { createSharedSubscriptions, type SharedLimits } from './shared-subscriptions.ts'
 import type { TopicTable } from './topic-table.ts'
 import type { Qos } from './types.ts'
-
-type Node = {
-  children: Map<string, Node> | null
-  /** Subscriptions whose filter ends here, and those that end in `#` below here. */
-  here: Map<Recipient, SubscriptionOptions> | null
-  hash: Map<Recipient, SubscriptionOptions> | null
-}
 
 export type Router = Readonly<{
   add(recipient: Recipient, filter: string, options: SubscriptionOptions): void
   remove(recipient: Recipient, filter: string): void
   /** The route of a topic, from its cache when nothing has changed. Hot. */
   route(topic: Topic): Route
+  /** The members of `$share/{name}/{filter}`; undefined: there are none. */
+  group(filter: string): SharedGroup | undefined
+  /** Shared subscriptions that have members. */
+  groups(): number
 }>
 
 /** What one target of a cached route takes. */
 const targetBytes = 100
 
-const newNode = (): Node => ({ children: null, here: null, hash: null })
-
 /** A filter is exact when it has no wildcard: its changes concern its own topic only. */
 const isExact = (filter: string) => !filter.includes('+') && !filter.includes('#')
 
-export function createRouter(topics: TopicTable): Router {
-  const root = newNode()
+export function createRouter(topics: TopicTable, limits: SharedLimits): Router {
+  const trie = createFilterTrie<Recipient, SubscriptionOptions>()
+  const shared = createSharedSubscriptions(limits)
   // Exact changes clear their own topic; wildcard changes raise the epoch of their first level.
   const epochs = createRouteEpochs()
 
@@ -41,7 +40,7 @@ export function createRouter(topics: TopicTable): Router {
   }
 
   function cache(topic: Topic, route: Route | null): void {
-    const more = (route?.targets.length ?? 0) - (topic.route?.targets.length ?? 0)
+    const more = sizeOf(route) - sizeOf(topic.route)
     if (topic.generation === topics.generation()) topics.charge(more * targetBytes)
     topic.route = route
     topic.routeEpoch = epochs.now()
@@ -49,92 +48,44 @@ export function createRouter(topics: TopicTable): Router {
 
   return {
     add(recipient, filter, options) {
-      const levels = filter.split('/')
-      const endsInHash = levels.at(-1) === '#'
-      if (endsInHash) levels.pop()
-      let node = root
-      for (const level of levels) node = childOf(node, level)
-      if (endsInHash) node.hash = (node.hash ?? new Map()).set(recipient, options)
-      else node.here = (node.here ?? new Map()).set(recipient, options)
-      invalidate(filter)
+      if (!isShared(filter)) trie.add(filter, recipient, options)
+      // A route has the group, whoever its members are.
+      else if (!shared.add(recipient, filter, options)) return
+      invalidate(followedFilter(filter))
     },
     remove(recipient, filter) {
-      removeFrom(root, filter.split('/'), 0, recipient)
-      invalidate(filter)
+      if (!isShared(filter)) trie.remove(filter, recipient)
+      else if (!shared.remove(recipient, filter)) return
+      invalidate(followedFilter(filter))
     },
     route(topic) {
       const cached = topic.route
       if (cached !== null && epochs.holds(topic.slot, topic.routeEpoch)) return cached
-      const route = toRoute(match(root, topic.name))
+      const route = toRoute(trie.match(topic.name), shared.match(topic.name))
       cache(topic, route)
       return route
     },
+    group: shared.group,
+    groups: shared.count,
   }
 }
 
-function childOf(node: Node, level: string): Node {
-  node.children ??= new Map()
-  const known = node.children.get(level)
-  if (known) return known
-  const child = newNode()
-  node.children.set(level, child)
-  return child
-}
+/** Null: none. */
+const sizeOf = (route: Route | null) => (route === null ? 0 : route.targets.length + route.shared.length)
 
-/** Answers true when the node is empty and can be cut off. */
-function removeFrom(node: Node, levels: readonly string[], at: number, recipient: Recipient): boolean {
-  const level = levels[at]
-  if (level === undefined) {
-    node.here?.delete(recipient)
-    if (node.here?.size === 0) node.here = null
-  } else if (level === '#' && at === levels.length - 1) {
-    node.hash?.delete(recipient)
-    if (node.hash?.size === 0) node.hash = null
-  } else {
-    const child = node.children?.get(level)
-    if (child && removeFrom(child, levels, at + 1, recipient)) node.children?.delete(level)
-    if (node.children?.size === 0) node.children = null
-  }
-  return node.children === null && node.here === null && node.hash === null
-}
-
-type Matches = [Recipient, SubscriptionOptions][]
-
-function match(root: Node, name: string): Matches {
-  const levels = name.split('/')
-  const found: Matches = []
-  // A wildcard in first place never matches a topic that starts with `$` [MQTT-4.7.2-1].
-  collect(root, levels, 0, name.startsWith('$'), found)
-  return found
-}
-
-function collect(node: Node, levels: readonly string[], at: number, noWildcard: boolean, found: Matches): void {
-  // `a/#` matches `a` too [MQTT-4.7.1-2].
-  if (node.hash && !noWildcard) for (const match of node.hash) found.push(match)
-  const level = levels[at]
-  if (level === undefined) {
-    if (node.here) for (const match of node.here) found.push(match)
-    return
-  }
-  const child = node.children?.get(level)
-  if (child) collect(child, levels, at + 1, false, found)
-  const plus = noWildcard ? undefined : node.children?.get('+')
-  if (plus) collect(plus, levels, at + 1, false, found)
-}
-
-function toRoute(matches: Matches): Route {
+function toRoute(matches: readonly [Recipient, SubscriptionOptions][], shared: readonly SharedGroup[]): Route {
   const byRecipient = new Map<Recipient, Target>()
   for (const [recipient, options] of matches) {
     const other = byRecipient.get(recipient)
     byRecipient.set(recipient, other ? merge(other, options) : toTarget(recipient, options))
   }
   const targets = [...byRecipient.values()]
-  return { targets, queued: targets.filter((target) => target.qos > 0 && target.recipient.persistent) }
+  return { targets, queued: targets.filter((target) => target.qos > 0 && target.recipient.persistent), shared }
 }
 
 function toTarget(recipient: Recipient, options: SubscriptionOptions): Target {
   const { subscriptionId, ...rest } = options
-  return { recipient, ...rest, subscriptionIds: subscriptionId > 0 ? [subscriptionId] : [] }
+  return { recipient, ...rest, subscriptionIds: subscriptionId > 0 ? [subscriptionId] : [], share: '' }
 }
 
 /** [MQTT-3.3.4-2] highest QoS of the overlapping subscriptions; [MQTT-3.3.4-4] all their identifiers. */
@@ -146,5 +97,6 @@ function merge(target: Target, options: SubscriptionOptions): Target {
     retainAsPublished: target.retainAsPublished || options.retainAsPublished,
     subscriptionIds:
       options.subscriptionId > 0 ? [...target.subscriptionIds, options.subscriptionId] : target.subscriptionIds,
+    share: '',
   }
 }

@@ -17,6 +17,8 @@ export type InFlight = Readonly<{
   /** Told of the acknowledgement; `place` is a queue position or a seq. */
   origin: Origin
   place: number
+  /** The shared subscription that the session was chosen for. */
+  share?: string
 }> & { stage: Stage }
 
 export interface Origin {
@@ -151,6 +153,14 @@ export class SendWindow {
     return this.sent.flatMap((id) => {
       const entry = this.entry(id)
       return entry !== null && typeof entry !== 'symbol' && entry.origin === origin ? [[entry.place, id] as const] : []
+    })
+  }
+
+  /** What is kept of it, in the order of sending. */
+  entries(): readonly InFlight[] {
+    return this.sent.flatMap((id) => {
+      const entry = this.entry(id)
+      return entry === null || typeof entry === 'symbol' ? [] : [entry]
     })
   }
 

@@ -1,6 +1,7 @@
 // What of a session is in the store, and back. Pure.
 import type { QueueCursor } from './queue-cursor.ts'
 import type { Session } from './session.ts'
+import { isShared } from './shared-filter.ts'
 import type { SessionState, StoredSession } from './stores.ts'
 
 export function restoreQueue(queue: QueueCursor, stored: StoredSession): void {
@@ -8,6 +9,7 @@ export function restoreQueue(queue: QueueCursor, stored: StoredSession): void {
   queue.tail = Math.max(stored.tail, stored.head)
   queue.count(stored.queued, stored.queuedBytes)
   queue.behind = queue.tail > queue.cursor
+  queue.hasShared = queue.behind && stored.subscriptions.some(({ filter }) => isShared(filter))
   // It was online at an unclean stop: all that it had may have been sent.
   queue.dupUpTo = stored.disconnectedAt === null ? queue.tail : stored.sent
   queue.former = new Map(stored.inFlight)

@@ -8,7 +8,7 @@ import type { Queue } from './queue.ts'
 import { QueueCursor, type QueuedOut } from './queue-cursor.ts'
 import { ReceivedPackets } from './received-packets.ts'
 import { Releases } from './releases.ts'
-import type { Recipient, SubscriptionOptions, Target } from './routes.ts'
+import type { Recipient, SharedGroup, SubscriptionOptions, Target } from './routes.ts'
 import {
   forgettable,
   forgettable2,
@@ -38,6 +38,9 @@ export const sessionKey = (account: number, clientId: string) => `${account}/${c
 
 const noIds: readonly number[] = []
 const nothing = () => undefined
+const noGroups: readonly SharedGroup[] = []
+/** A message of a clean session has no place: its acknowledgement only frees the window. */
+const nowhere: Origin = { repeatsUpTo: 0, acknowledged: nothing }
 
 /**
  * Subscriptions, the send window, and what waits. A persistent session reads messages of QoS 1 and 2 from its queue in the
@@ -71,6 +74,8 @@ export class Session implements Recipient, Origin {
   readonly queue: QueueCursor | null
   /** Called when there is room again, before the queue is read. */
   onRoom: () => void = nothing
+  /** The shared subscriptions that it is a member of. */
+  groups = noGroups
   /** Its state differs from what the store has. */
   dirty = false
   private backlog: Backlog
@@ -187,14 +192,65 @@ export class Session implements Recipient, Origin {
     if (target.noLocal && publication.publisher === this) return
     const retain = target.retainAsPublished && publication.retain
     const qos = Math.min(publication.qos, target.qos) as Qos // [MQTT-3.8.4-8]
-    const { subscriptionIds } = target
+    const { subscriptionIds, share } = target
     if (qos === 0) this.deliverQos0(publication, retain, subscriptionIds)
-    else if (this.queue === null) this.deliverClean(publication, qos, retain, subscriptionIds)
-    else this.deliverQueued(this.queue, publication, { qos, released: false, retain, subscriptionIds }, position)
+    else if (this.queue !== null)
+      this.deliverQueued(this.queue, publication, { qos, released: false, retain, subscriptionIds, share }, position)
+    else if (share === '') this.deliverClean(publication, qos, retain, subscriptionIds)
+    // It has room. What it does not acknowledge goes to another member, so it is kept.
+    else
+      this.offer({
+        ...{ publication: publication.kept(), qos, retain, subscriptionIds, share },
+        ...{ origin: nowhere, place: 0, stage: 'sent' as const },
+      })
   }
 
   hasSent(position: number): boolean {
     return this.queue?.cursor === position
+  }
+
+  get isOnline(): boolean {
+    return this.transport !== null
+  }
+
+  hasRoomFor(qos: Qos): boolean {
+    if (this.transport === null || !this.transport.hasRoom()) return false
+    if (qos === 0) return true
+    const isBehind = this.queue !== null && (this.queue.behind || this.queue.reading)
+    return !isBehind && this.backlog.messages === 0 && !this.window.isFull
+  }
+
+  wantRoom(): void {
+    this.wanting = true
+  }
+
+  joinShare(group: SharedGroup): void {
+    if (!this.groups.includes(group)) this.groups = [...this.groups, group]
+  }
+
+  leaveShare(group: SharedGroup): void {
+    this.groups = this.groups.filter((other) => other !== group)
+  }
+
+  /** What its client has not acknowledged of shared subscriptions at QoS 1 [MQTT-4.8.2-5], in the order of sending. */
+  sharedInFlight(): readonly InFlight[] {
+    return this.lazyWindow?.entries().filter(({ share = '', qos }) => share !== '' && qos === 1) ?? []
+  }
+
+  /** Places of its queue that another session has now; what it has sent again itself meanwhile stays. */
+  giveUp(moved: ReadonlyMap<number, number>): void {
+    const { queue } = this
+    if (queue === null) return
+    const ids = new Map(this.transport === null ? this.lazyWindow?.inFlightOf(this) : [])
+    let [messages, bytes] = [0, 0]
+    for (const [place, payloadBytes] of moved) {
+      const id = ids.get(place)
+      if (id !== undefined) this.lazyWindow?.release(id)
+      if (id !== undefined) queue.acknowledge(place, payloadBytes)
+      if (place > queue.cursor) [messages, bytes] = [messages + 1, bytes + payloadBytes]
+    }
+    queue.moved(messages, bytes)
+    this.dirty = true
   }
 
   /**
@@ -269,6 +325,7 @@ export class Session implements Recipient, Origin {
     this.wanting = false
     this.sendAgain()
     this.drainBacklog()
+    for (const group of this.groups) group.feed(this)
     this.onRoom()
     if (this.queue === null || !this.queue.behind) return
     if (this.transport?.hasRoom() && !this.window.isFull) this.deps.readOn(this, this.queue)
@@ -282,10 +339,10 @@ export class Session implements Recipient, Origin {
       this.wanting = true
       return false
     }
-    const { qos, retain, subscriptionIds } = out
+    const { qos, retain, subscriptionIds, share } = out
     const stage = out.released ? 'released' : 'sent'
     const sent = this.offer(
-      { publication, qos, retain, subscriptionIds, origin: this, place: position, stage },
+      { publication, qos, retain, subscriptionIds, origin: this, place: position, share, stage },
       packetId,
     )
     if (sent) queue.send(position)
@@ -329,6 +386,7 @@ export class Session implements Recipient, Origin {
   /** QoS 2 waits for the commit: what its publisher sends again after a crash is another message (decision 0010). */
   private deliverQueued(queue: QueueCursor, publication: Publication, out: QueuedOut, position: number): void {
     queue.grow(position, publication.end - publication.start)
+    if (out.share !== '') queue.hasShared = true
     if (queue.behind || queue.reading || this.transport === null) queue.fallBehind()
     else if (out.qos === 2 || queue.uncommitted.length > 0)
       queue.uncommitted.push({ publication: publication.kept(), out, position })

@@ -6,6 +6,7 @@ import type { Counters } from './metrics.ts'
 import type { Queue } from './queue.ts'
 import type { QueueCursor } from './queue-cursor.ts'
 import { ReceivedPackets } from './received-packets.ts'
+import type { Redistribution } from './redistribution.ts'
 import type { Router } from './router.ts'
 import { type ReadOn, Session, sessionKey } from './session.ts'
 import { restoreQueue, toState } from './session-state.ts'
@@ -38,6 +39,7 @@ export type SessionsDeps = Readonly<{
   router: Router
   queue: Queue
   wills: Wills
+  redistribution: Redistribution
   readOn: ReadOn
   limits: Limits
   counters: Counters
@@ -84,7 +86,7 @@ export type Sessions = Readonly<{
 }>
 
 export function createSessions(deps: SessionsDeps): Sessions {
-  const { store, queues, router, wills, limits, logger } = deps
+  const { store, queues, router, redistribution, wills, limits, logger } = deps
   const byKey = new Map<string, Session>()
   const byId = new Map<number, Session>()
   /** Account → sessions in the store. */
@@ -112,7 +114,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
 
   function end(session: Session): Promise<void> {
+    const { groups } = session
+    const inFlight = session.sharedInFlight()
     forget(session)
+    if (!session.persistent && groups.length > 0) redistribution.endedClean(inFlight, groups)
     const done = endForgotten(session).finally(() => ending.delete(done))
     ending.add(done)
     return done
@@ -121,6 +126,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   async function endForgotten(session: Session): Promise<void> {
     // What could not be sent goes out at the next start.
     const isDone = await wills.end(session)
+    await redistribution.ended(session)
     if (isDone && session.id > 0) await store.remove([session.id])
   }
 
@@ -130,7 +136,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     session.detach()
     if (how === 'good-bye') wills.discard(session)
     if (session.expiryInterval === 0) await end(session)
-    else wills.lost(session)
+    else {
+      wills.lost(session)
+      redistribution.lost(session)
+    }
   }
 
   function restore(stored: StoredSession): void {
@@ -263,6 +272,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         continue
       }
       wills.sendWhenDue(session)
+      if (session.transport === null) redistribution.lost(session)
       if (session.queue !== null) trimWhenFull(session, session.queue)
     }
   }
@@ -310,7 +320,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (byKey.get(sessionKey(session.account, session.clientId)) !== session) throw new SessionEnded()
     },
     unsubscribe(session, filter) {
-      if (session.subscriptions.delete(filter)) router.remove(session, filter)
+      if (!session.subscriptions.delete(filter)) return
+      router.remove(session, filter)
+      redistribution.left(session, filter)
     },
     async keepSubscriptions(session, added, removed) {
       if (!session.persistent) return

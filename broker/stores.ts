@@ -285,6 +285,15 @@ export type QueueReference = Readonly<{
   qos: 1 | 2
   retain: boolean
   subscriptionIds: readonly number[]
+  /** The shared subscription that the session was chosen for; then it is the only one. Empty: none. */
+  share: string
+}>
+
+/** A reference, with its body, goes to another session. */
+export type Move = Readonly<{
+  session: number
+  position: number
+  to: Pick<QueueReference, 'session' | 'qos' | 'subscriptionIds'> & Readonly<{ position: number }>
 }>
 
 /** A QoS 2 publish that a session took, under its client's packet id: a repeat is not published again. */
@@ -297,6 +306,8 @@ export type Handshakes = Readonly<{
   forgotten: readonly ReceivedPacket[]
   /** References whose message the client has (PUBREC). */
   released: readonly Readonly<{ session: number; position: number }>[]
+  /** Of shared subscriptions (decision 0015). A reference that is gone stays so. */
+  moved: readonly Move[]
 }>
 
 export type Queued = Readonly<{
@@ -310,6 +321,7 @@ export type Queued = Readonly<{
   released: boolean
   retain: boolean
   subscriptionIds: readonly number[]
+  share: string
 }>
 
 export type Retained = Readonly<{
@@ -329,6 +341,8 @@ export interface QueueStore {
   append(queue: readonly Queueing[], retained: readonly Retained[], handshakes?: Handshakes | null): Promise<void>
   /** By position, `position > after`. */
   read(session: number, after: number, limit: number): Promise<readonly Queued[]>
+  /** The same of shared subscriptions only. */
+  readShared(session: number, after: number, limit: number): Promise<readonly Queued[]>
   /** Removes references up to the head, and bodies that nobody refers to any more. */
   acknowledge(heads: ReadonlyMap<number, number>): Promise<void>
   /**

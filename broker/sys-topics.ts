@@ -3,12 +3,14 @@ import type { Bus } from './bus.ts'
 import type { Counters } from './metrics.ts'
 import { ownPublication } from './publication.ts'
 import type { RetainedMessages } from './retained.ts'
+import type { Router } from './router.ts'
 import type { Session } from './session.ts'
 import type { TopicTable } from './topic-table.ts'
 
 type Deps = Readonly<{
   topics: Pick<TopicTable, 'named'>
   bus: Pick<Bus, 'announce'>
+  router: Pick<Router, 'groups'>
   retained: Pick<RetainedMessages, 'count' | 'bytes'>
   sessions: Readonly<{ all(): Iterable<Session> }>
   counters: Counters
@@ -61,6 +63,7 @@ export function createSysTopics(deps: Deps): SysTopics {
     say('clients/maximum', maxClients)
     say('clients/expired', counters.sessionsExpired)
     say('subscriptions/count', subscriptions)
+    say('shared_subscriptions/count', deps.router.groups())
     const kept = deps.retained.count()
     say('retained messages/count', kept)
     for (const name of ['messages/stored', 'store/messages/count']) say(name, kept + queued)

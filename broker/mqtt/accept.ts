@@ -115,7 +115,7 @@ export async function acceptConnect(
         receiveMaximum: host.limits.receiveMaximum,
         maximumPacketSize: host.limits.maxPacketBytes,
         topicAliasMaximum: host.limits.topicAliases,
-        sharedSubscriptionAvailable: 0,
+        sharedSubscriptionAvailable: 1,
         ...(method !== undefined && { authenticationMethod: method }), // [MQTT-4.12.0-5]
         ...(authenticationData !== undefined && { authenticationData }),
         ...(connect.clientId === '' && { assignedClientIdentifier: clientId }), // [MQTT-3.2.2-16]

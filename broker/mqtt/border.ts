@@ -15,6 +15,7 @@ import { createPressure, type Pressure } from '../pressure.ts'
 import { Publication } from '../publication.ts'
 import { createQueue } from '../queue.ts'
 import { createQueueReader } from '../queue-reader.ts'
+import { createRedistribution } from '../redistribution.ts'
 import { createRetained } from '../retained.ts'
 import { createRouter } from '../router.ts'
 import { createSessions, type Sessions } from '../sessions.ts'
@@ -93,7 +94,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     maxTopicBytes: limits.topicBytes,
     maxLevels: limits.topicLevels,
   })
-  const router = createRouter(topics)
+  const router = createRouter(topics, { limits, counters })
   const queue = createQueue(store.queues, await store.queues.lastPosition(), logger)
   const retained = createRetained(limits, await store.queues.retained())
   const { party } = deps.directory
@@ -107,6 +108,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
     router,
     queue,
     wills,
+    redistribution: createRedistribution({ queues: store.queues, queue, router, logger }),
     readOn: createQueueReader({ queues: store.queues, logger }),
     limits,
     counters,
@@ -130,7 +132,7 @@ export async function createMqttBorder(deps: MqttBorderDeps): Promise<MqttBorder
       }),
   })
   await sessions.load()
-  const sys = createSysTopics({ topics, bus, retained, sessions, counters, version: readVersion() })
+  const sys = createSysTopics({ topics, bus, router, retained, sessions, counters, version: readVersion() })
   const pressure = createPressure([log.batcher, queue.waiting], limits)
   const gate = createConnectionGate({ limits, counters })
   const host: Host = {

@@ -1,5 +1,6 @@
 // SUBSCRIBE and UNSUBSCRIBE: plain filters go to the router, streams to followers. MQTT 5 §3.8, §3.10
 import type { SubscriptionOptions } from '../routes.ts'
+import { isShared } from '../shared-filter.ts'
 import type { StoredSubscription } from '../stores.ts'
 import type { FilterKind } from '../topic.ts'
 import type { Accepted } from './accept.ts'
@@ -143,7 +144,8 @@ function replayRetained(host: Host, granted: readonly Asked[], replay: Replay): 
     const { filter, retainHandling } = subscription
     // [MQTT-3.3.1-9] .. [MQTT-3.3.1-11]
     const isWanted = kind.kind === 'plain' && (retainHandling === 0 || (retainHandling === 1 && isNew))
-    if (isWanted) replay.add(filter, host.retained.match(filter), options)
+    // A shared subscription gets none (§4.8.2).
+    if (isWanted && !isShared(filter)) replay.add(filter, host.retained.match(filter), options)
   }
 }
 

@@ -14,10 +14,10 @@ const APPEND: Statement = {
     FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[])
       AS v(position, topic, payload, properties, expires_at)
     ON CONFLICT DO NOTHING)
-  INSERT INTO queue_references (session, position, retain, subscription_ids, qos)
-  SELECT session, position, retain, ids::integer[], qos
-  FROM unnest($6::bigint[], $7::bigint[], $8::boolean[], $9::text[], $10::smallint[])
-    AS v(session, position, retain, ids, qos)
+  INSERT INTO queue_references (session, position, retain, subscription_ids, qos, share)
+  SELECT session, position, retain, ids::integer[], qos, share
+  FROM unnest($6::bigint[], $7::bigint[], $8::boolean[], $9::text[], $10::smallint[], $11::text[])
+    AS v(session, position, retain, ids, qos, share)
   ON CONFLICT DO NOTHING`,
 }
 
@@ -27,11 +27,11 @@ const APPEND_RETAINED: Statement = {
     'WITH',
     `WITH
   x AS (
-    DELETE FROM retained AS t USING unnest($11::text[]) AS v(topic) WHERE text_key(t.topic) = text_key(v.topic)),
+    DELETE FROM retained AS t USING unnest($12::text[]) AS v(topic) WHERE text_key(t.topic) = text_key(v.topic)),
   y AS (
     INSERT INTO retained (topic, payload, properties, qos, expires_at)
     SELECT topic, payload, properties, qos, to_timestamp(expires_at / 1000.0)
-    FROM unnest($12::text[], $13::bytea[], $14::bytea[], $15::smallint[], $16::bigint[])
+    FROM unnest($13::text[], $14::bytea[], $15::bytea[], $16::smallint[], $17::bigint[])
       AS v(topic, payload, properties, qos, expires_at)
     ORDER BY topic
     ON CONFLICT (text_key(topic)) DO UPDATE SET (payload, properties, qos, expires_at) =
@@ -47,14 +47,22 @@ const APPEND_HANDSHAKES: Statement = {
     `WITH
   received AS (
     INSERT INTO received_packets (session, packet_id)
-    SELECT session, packet_id FROM unnest($17::bigint[], $18::integer[]) AS v(session, packet_id)
+    SELECT session, packet_id FROM unnest($18::bigint[], $19::integer[]) AS v(session, packet_id)
     ON CONFLICT DO NOTHING),
   forgotten AS (
-    DELETE FROM received_packets AS t USING unnest($19::bigint[], $20::integer[]) AS v(session, packet_id)
+    DELETE FROM received_packets AS t USING unnest($20::bigint[], $21::integer[]) AS v(session, packet_id)
     WHERE t.session = v.session AND t.packet_id = v.packet_id),
   released AS (
-    UPDATE queue_references AS t SET released = true FROM unnest($21::bigint[], $22::bigint[]) AS v(session, position)
-    WHERE t.session = v.session AND t.position = v.position),`,
+    UPDATE queue_references AS t SET released = true FROM unnest($22::bigint[], $23::bigint[]) AS v(session, position)
+    WHERE t.session = v.session AND t.position = v.position),
+  moved AS (
+    UPDATE queue_references AS t SET session = v.to_session, position = v.to_position, qos = v.qos,
+      subscription_ids = v.ids::integer[]
+    FROM unnest($24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::smallint[], $29::text[])
+      AS v(session, position, to_session, to_position, qos, ids)
+    WHERE t.session = v.session AND t.position = v.position
+    RETURNING v.position AS was, t.position),
+  moved_bodies AS (UPDATE queue_bodies AS t SET position = m.position FROM moved AS m WHERE t.position = m.was),`,
   ),
 }
 
@@ -62,9 +70,14 @@ const READ: Statement = {
   name: 'queue-read',
   text: `SELECT r.position, b.topic, b.payload, b.properties,
     floor(extract(epoch FROM b.expires_at) * 1000)::bigint AS "expiresAt", r.qos, r.released, r.retain,
-    r.subscription_ids AS "subscriptionIds"
+    r.subscription_ids AS "subscriptionIds", r.share
   FROM queue_references AS r JOIN queue_bodies AS b ON b.position = r.position
   WHERE r.session = $1 AND r.position > $2 ORDER BY r.position LIMIT $3`,
+}
+
+const READ_SHARED: Statement = {
+  name: 'queue-read-shared',
+  text: READ.text.replace('ORDER', `AND r.share <> '' ORDER`),
 }
 
 const LAST_POSITION: Statement = {
@@ -94,6 +107,7 @@ export function createQueueStore(db: Connection, writer: Connection, removal: Qu
     async read(session, after, limit) {
       return db.query<Queued>(READ, [session, after, limit])
     },
+    readShared: (session, after, limit) => db.query<Queued>(READ_SHARED, [session, after, limit]),
     acknowledge: removal.acknowledge,
     trim: removal.trim,
     async lastPosition() {
@@ -118,10 +132,11 @@ function queueColumns(queue: readonly Queueing[]): readonly Buffer[] {
     booleanArray(references.map((reference) => reference.retain)),
     textArray(references.map(({ subscriptionIds }) => (subscriptionIds.length > 0 ? `{${subscriptionIds}}` : '{}'))),
     smallintArray(references.map((reference) => reference.qos)),
+    textArray(references.map((reference) => reference.share)),
   ]
 }
 
-function handshakeColumns({ received, forgotten, released }: Handshakes): readonly Buffer[] {
+function handshakeColumns({ received, forgotten, released, moved }: Handshakes): readonly Buffer[] {
   return [
     bigintArray(received.map((packet) => packet.session)),
     integerArray(received.map((packet) => packet.packetId)),
@@ -129,6 +144,12 @@ function handshakeColumns({ received, forgotten, released }: Handshakes): readon
     integerArray(forgotten.map((packet) => packet.packetId)),
     bigintArray(released.map((reference) => reference.session)),
     bigintArray(released.map((reference) => reference.position)),
+    bigintArray(moved.map((move) => move.session)),
+    bigintArray(moved.map((move) => move.position)),
+    bigintArray(moved.map(({ to }) => to.session)),
+    bigintArray(moved.map(({ to }) => to.position)),
+    smallintArray(moved.map(({ to }) => to.qos)),
+    textArray(moved.map(({ to }) => `{${to.subscriptionIds.join(',')}}`)),
   ]
 }
 

@@ -97,7 +97,7 @@ describe.each(storeKinds)('deleted accounts on $name', ({ create }) => {
     await sessions.subscribe(id, 1, [
       { filter: 'a/#', qos: 1, noLocal: false, retainAsPublished: false, subscriptionId: 0, position: null },
     ])
-    const references = [{ session: id, qos: 1 as const, retain: false, subscriptionIds: [] }]
+    const references = [{ session: id, qos: 1 as const, retain: false, subscriptionIds: [], share: '' }]
     const body = { topic: 'a/b', payload: Buffer.from('x'), properties: Buffer.alloc(0), expiresAt: null }
     await queues.append([{ position: 70_001, ...body, references }], [])
     const item = "'', '{}', 'both', false, NULL, false, true"

@@ -4,7 +4,7 @@ import type { Queueing, Retained } from '../../broker/stores.ts'
 import { type StoreUnderTest, storeKinds } from '../helpers/store.ts'
 
 const EMPTY = Buffer.alloc(0)
-const noHandshakes = { received: [], forgotten: [], released: [] }
+const noHandshakes = { received: [], forgotten: [], released: [], moved: [] }
 
 describe.each(storeKinds)('queues on $name', ({ create }) => {
   let db: StoreUnderTest
@@ -28,7 +28,13 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
 
   function publication(sessions: readonly number[], fields: Partial<Queueing> = {}): Queueing {
     position += 1
-    const references = sessions.map((id) => ({ session: id, qos: 1 as const, retain: false, subscriptionIds: [] }))
+    const references = sessions.map((id) => ({
+      session: id,
+      qos: 1 as const,
+      retain: false,
+      subscriptionIds: [],
+      share: '',
+    }))
     const common = { topic: 'a/b', payload: Buffer.from('hello'), properties: EMPTY, expiresAt: null }
     return { position, ...common, references, ...fields }
   }
@@ -58,18 +64,18 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
       properties: Buffer.from([38, 0]),
       expiresAt: 1_790_000_000_123,
       references: [
-        { session: a, qos: 1, retain: true, subscriptionIds: [1, 268_435_455] },
-        { session: b, qos: 2, retain: false, subscriptionIds: [] },
+        { session: a, qos: 1, retain: true, subscriptionIds: [1, 268_435_455], share: '' },
+        { session: b, qos: 2, retain: false, subscriptionIds: [], share: '' },
       ],
     })
     const second = publication([a])
     await db.store.queues.append([first, second], [])
     const { references, ...body } = first
     expect(await db.store.queues.read(a, 0, 1)).toEqual([
-      { ...body, qos: 1, released: false, retain: true, subscriptionIds: [1, 268_435_455] },
+      { ...body, qos: 1, released: false, retain: true, subscriptionIds: [1, 268_435_455], share: '' },
     ])
     expect(await db.store.queues.read(b, 0, 10)).toEqual([
-      { ...body, qos: 2, released: false, retain: false, subscriptionIds: [] },
+      { ...body, qos: 2, released: false, retain: false, subscriptionIds: [], share: '' },
     ])
     expect(await positions(a, first.position)).toEqual([second.position])
     expect(references).toHaveLength(2)
@@ -119,7 +125,7 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
 
   it('trims around QoS 2 that may be in flight: what is released, and the oldest that is not', async () => {
     const a = await session()
-    const two = [{ session: a, qos: 2 as const, retain: false, subscriptionIds: [] }]
+    const two = [{ session: a, qos: 2 as const, retain: false, subscriptionIds: [], share: '' }]
     const batch = [publication([a]), ...Array.from({ length: 6 }, () => publication([], { references: two }))]
     const at = batch.map((body) => body.position)
     await db.store.queues.append(batch, [])
@@ -133,7 +139,7 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
     const body = publication([a])
     const received = [1, 2, 65_535].map((packetId) => ({ session: b, packetId }))
     for (let i = 0; i < 2; i++) await db.store.queues.append([body], [], { ...noHandshakes, received })
-    const later = { received: [{ session: b, packetId: 3 }], forgotten: received.slice(1) }
+    const later = { ...noHandshakes, received: [{ session: b, packetId: 3 }], forgotten: received.slice(1) }
     const released = [{ session: a, position: body.position }]
     for (let i = 0; i < 2; i++) await db.store.queues.append([], [], { ...later, released })
     expect(await db.store.queues.read(a, 0, 10)).toMatchObject([{ position: body.position, released: true }])
@@ -141,6 +147,27 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
     expect(await receivedBy(a)).toEqual([])
     await db.store.sessions.remove([b])
     expect(await db.sql('SELECT FROM received_packets WHERE session = $1', [b])).toEqual([])
+  })
+
+  it('moves a reference with its body to another session, once, and reads what is shared apart', async () => {
+    const [a, b] = [await session(), await session()]
+    const share = '$share/g/x'
+    const own = { qos: 2 as const, retain: false, subscriptionIds: [1], share }
+    const [body, plain, later] = [
+      publication([], { references: [{ session: a, ...own }] }),
+      publication([a]),
+      publication([]),
+    ]
+    await db.store.queues.append([body, plain], [])
+    expect(await db.store.queues.readShared(a, 0, 10)).toMatchObject([{ position: body.position, share }])
+    const to = { session: b, position: later.position, qos: 1 as const, subscriptionIds: [2, 3] }
+    const moved = [{ session: a, position: body.position, to }]
+    for (let i = 0; i < 2; i++) await db.store.queues.append([], [], { ...noHandshakes, moved })
+    expect(await positions(a)).toEqual([plain.position])
+    expect(await db.store.queues.read(b, 0, 10)).toMatchObject([
+      { position: later.position, topic: body.topic, payload: body.payload, qos: 1, subscriptionIds: [2, 3], share },
+    ])
+    expect(await bodies([body, later])).toEqual([later.position])
   })
 
   it('leaves no body behind when two sessions let go of it at the same time', async () => {

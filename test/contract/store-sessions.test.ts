@@ -38,7 +38,13 @@ describe.each(storeKinds)('sessions on $name', ({ create }) => {
 
   async function queue(...sessions: number[]): Promise<number> {
     position += 1
-    const references = sessions.map((session) => ({ session, qos: 1 as const, retain: false, subscriptionIds: [] }))
+    const references = sessions.map((session) => ({
+      session,
+      qos: 1 as const,
+      retain: false,
+      subscriptionIds: [],
+      share: '',
+    }))
     const body = { position, topic: 't', payload: Buffer.from('12345'), properties: EMPTY, expiresAt: null }
     await db.store.queues.append([{ ...body, references }], [])
     return position

@@ -171,7 +171,7 @@ it('refuses an empty client id without clean session in 3.1.1 [MQTT-3.1.3-8]', a
 it('tells MQTT 5 what it can (§3.2.2.3)', async () => {
   const client = new RawMqtt(broker.mqttPort)
   const { properties } = await client.connect({ clientId: 'mine', ...as(await broker.account()) })
-  expect(properties).toMatchObject({ receiveMaximum: 64, topicAliasMaximum: 32, sharedSubscriptionAvailable: 0 })
+  expect(properties).toMatchObject({ receiveMaximum: 64, topicAliasMaximum: 32, sharedSubscriptionAvailable: 1 })
   // None: 2 [MQTT-3.2.2-9]
   expect(properties).not.toHaveProperty('maximumQoS')
   expect(properties.maximumPacketSize).toBe(defaultLimits.maxPacketBytes)

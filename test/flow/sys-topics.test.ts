@@ -32,7 +32,7 @@ async function readAll(client: RawMqtt): Promise<Map<string, string>> {
 
 it('is what tools for Mosquitto expect', async () => {
   const persistent = await asUser({ clientId: 'p', clean: false, properties: { sessionExpiryInterval: 100 } })
-  await persistent.subscribe(['t/1', 't/2'])
+  await persistent.subscribe(['t/1', 't/2', '$share/g/t/9', '$share/h/t/9'])
   await persistent.leave()
   const publisher = await asUser()
   await publisher.publish({ topic: 't/1', payload: 'queued', qos: 1 })
@@ -47,7 +47,8 @@ it('is what tools for Mosquitto expect', async () => {
     uptime: expect.stringMatching(/^\d+ seconds$/),
     'clients/disconnected': '1',
     'clients/expired': '0',
-    'subscriptions/count': expect.stringMatching(/^[23]$/),
+    'subscriptions/count': expect.stringMatching(/^[45]$/),
+    'shared_subscriptions/count': '2',
     'publish/messages/dropped': '0',
     'load/messages/received/1min': expect.stringMatching(/^\d+\.\d\d$/),
   })

@@ -38,7 +38,7 @@ export async function fillEveryTable(store: Store, sql: Sql): Promise<void> {
   const will = { topic: TRICKY, payload, qos: 1, retain: true, delay: 5, properties: Buffer.from([9]) } as const
   const opening = { account: alice.id, clientId: TRICKY, expiryInterval: 60, clean: false, will }
   const session = await store.sessions.open(opening)
-  const references = [{ session: session.id, qos: 1 as const, retain: false, subscriptionIds: [1, 2] }]
+  const references = [{ session: session.id, qos: 1 as const, retain: false, subscriptionIds: [1, 2], share: '' }]
   const body = { position: 5, topic: TRICKY, payload, properties: Buffer.alloc(0), expiresAt: 1 }
   await store.queues.append([{ ...body, references }], [])
   for (const [table, columns] of await columnsByTable(sql)) {

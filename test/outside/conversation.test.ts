@@ -1,5 +1,6 @@
 // One conversation: alice in slixmpp, bob with Mosquitto's clients, carol with curl; online, then offline.
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { eventually } from '../helpers/eventually.ts'
 import { passwordOf, type Server, startServer } from '../helpers/process.ts'
 import { curl, publish, type Subscriber, subscribe } from './mosquitto.ts'
 import { type Device, type DeviceEvent, startSlixmpp } from './xmpp-devices.ts'
@@ -137,6 +138,24 @@ it('is not seen by `mosquitto_sub -t "#"`, which sees plain topics', async () =>
   await publish(server, 'alice', 'kitchen/temperature', '21.5')
   await everything.until(({ topic, text }) => topic === 'kitchen/temperature' && text === '21.5')
   expect(everything.shown).toHaveLength(1)
+})
+
+it("shares the messages of mosquitto_sub -t '$share/…' among two of them, and the other's when one is gone", async () => {
+  const members = [
+    await subscribe(server, 'bob', ['$share/g/jobs/#']),
+    await subscribe(server, 'carol', ['$share/g/jobs/#']),
+  ]
+  for (const text of ['1', '2', '3', '4']) await publish(server, 'alice', 'jobs/new', text)
+  const shown = () => members.map((member) => member.shown.map(({ text }) => text))
+  await eventually(() => shown().flat().length === 4)
+  expect(shown()).toEqual([
+    ['1', '3'],
+    ['2', '4'],
+  ])
+  await members[0]?.stop()
+  await publish(server, 'alice', 'jobs/new', '5')
+  await members[1]?.until(({ text }) => text === '5')
+  await members[1]?.stop()
 })
 
 async function tokenOf(name: string): Promise<string> {

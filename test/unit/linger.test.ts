@@ -6,14 +6,23 @@ import { Lingering } from '../../broker/linger.ts'
 import { ownPublication } from '../../broker/publication.ts'
 import { looseTopic } from '../../broker/topic-table.ts'
 
+const unshared = {
+  isOnline: true,
+  hasRoomFor: () => true,
+  wantRoom: () => undefined,
+  joinShare: () => undefined,
+  leaveShare: () => undefined,
+}
+
 function some(sessions: readonly number[], parts: 1 | 2) {
   const settled: unknown[] = []
   const targets = sessions.map((id) => ({
-    recipient: { id, persistent: true, deliver: () => undefined, hasSent: () => true },
+    recipient: { id, persistent: true, deliver: () => undefined, hasSent: () => true, ...unshared },
     qos: 1 as const,
     noLocal: false,
     retainAsPublished: false,
     subscriptionIds: [],
+    share: '',
   }))
   const sink = { settle: (_token: number, outcome: unknown) => void settled.push(outcome) }
   const publication = ownPublication(looseTopic('t'), Buffer.from('x'), 1)

@@ -36,7 +36,14 @@ function someSession() {
     },
     64,
   )
-  const target = { recipient: session, qos: 2, noLocal: false, retainAsPublished: false, subscriptionIds: [] } as const
+  const target = {
+    recipient: session,
+    qos: 2,
+    noLocal: false,
+    retainAsPublished: false,
+    subscriptionIds: [],
+    share: '',
+  } as const
   const deliver = (position: number): void => {
     session.deliver(ownPublication(looseTopic('t'), Buffer.from('x'), 2), target, position)
   }
@@ -83,7 +90,7 @@ it('gives no packet id again before the store knows that its last message is don
   session.saved([id])
   expect(session.completedIds()).toEqual([])
   const publication = ownPublication(looseTopic('t'), Buffer.from('x'), 2)
-  const out = { qos: 2, released: false, retain: false, subscriptionIds: [] } as const
+  const out = { qos: 2, released: false, retain: false, subscriptionIds: [], share: '' } as const
   expect(session.queue && session.takeQueued(session.queue, publication, out, again)).toBe(true)
   expect(sent).toEqual([['publish', id]])
 })

@@ -1,6 +1,7 @@
 // MQTT 5 §4.7: which filters match which topics, and what a cached route knows of changes.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { defaultLimits } from '../../broker/limits.ts'
 import { createRouter } from '../../broker/router.ts'
 import type { Recipient, SubscriptionOptions } from '../../broker/routes.ts'
 import { createTopicTable } from '../../broker/topic-table.ts'
@@ -11,11 +12,16 @@ const recipient = (persistent = false): Recipient => ({
   id: persistent ? 1 : 0,
   deliver: () => undefined,
   hasSent: () => false,
+  isOnline: true,
+  hasRoomFor: () => true,
+  wantRoom: () => undefined,
+  joinShare: () => undefined,
+  leaveShare: () => undefined,
 })
 
 function create(maxTopics = 1000) {
   const topics = createTopicTable({ domain: 'localhost', maxTopics, maxBytes: 1e6, check: () => undefined })
-  const router = createRouter(topics)
+  const router = createRouter(topics, { limits: defaultLimits, counters: { queueDropped: 0 } })
   return { topics, router, route: (name: string) => router.route(topics.named(name)) }
 }
 

@@ -1,9 +1,10 @@
 // MQTT 5 §3.8, §3.9; 3.1.1 §3.8, §3.9: SUBSCRIBE and SUBACK
+import { isShared } from '../../shared-filter.ts'
 import { malformed, protocolError } from './malformed.ts'
 import { type Level, packetType } from './packet-type.ts'
 import { Reader } from './primitives.ts'
 import { type Properties, readProperties, writeProperties } from './properties.ts'
-import { isShared, isTopicFilter } from './topic-name.ts'
+import { isTopicFilter } from './topic-name.ts'
 import { Writer } from './writer.ts'
 
 export type Subscription = Readonly<{

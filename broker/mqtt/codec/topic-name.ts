@@ -1,4 +1,5 @@
 // MQTT 5 §4.7, §4.8.2; 3.1.1 §4.7: what topic names and filters may look like.
+import { isShared } from '../../shared-filter.ts'
 
 /** A name to publish to. */
 export function isTopicName(name: string): boolean {
@@ -11,10 +12,6 @@ export function isTopicFilter(filter: string): boolean {
   const [, name = '', ...levels] = filter.split('/')
   if (name === '' || /[+#]/.test(name)) return false // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
   return isPlainFilter(levels.join('/'))
-}
-
-export function isShared(filter: string): boolean {
-  return filter.startsWith('$share/')
 }
 
 function isPlainFilter(filter: string): boolean {
