@@ -26,8 +26,8 @@ export class QueueCursor {
   reading = false
   /** The queue has grown while it was being read. */
   readAgain = false
-  /** There may be messages of shared subscriptions, which other members could take. */
-  hasShared = false
+  /** Of these shared subscriptions there may be messages, which other members could take. */
+  readonly shared = new Set<string>()
   /** Positions up to here may have been sent by an earlier run of the broker: they go out with DUP. */
   dupUpTo = 0
   /** Live messages behind one that may go out only when it is committed, in order; all of QoS 2 are such. */
@@ -140,6 +140,6 @@ export class QueueCursor {
     if (this.outstanding.size > 0 || this.cursor < this.tail) return
     this.messages = 0
     this.bytes = 0
-    this.hasShared = false
+    this.shared.clear()
   }
 }

@@ -32,8 +32,8 @@ export type Redistribution = Readonly<{
   endedClean(inFlight: readonly InFlight[], groups: readonly SharedGroup[]): void
 }>
 
-/** Which rows go: behind `after`, of one filter or of all, to members that are online or to any. */
-type Pass = Readonly<{ after: number; filter: string | null; onlineOnly: boolean; ends: boolean }>
+/** Which rows go: of these filters, behind `after`; to members that are online or to any. */
+type Pass = Readonly<{ after: number; filters: readonly string[]; onlineOnly: boolean; ends: boolean }>
 
 const rowsPerPass = 64
 const turnMs = 10
@@ -71,8 +71,7 @@ export function createRedistribution({ queues, queue, router, logger }: Redistri
     await committed((together) => {
       for (const row of rows) {
         const isExpired = row.expiresAt !== null && row.expiresAt <= Date.now()
-        const isOther = pass.filter !== null && row.share !== pass.filter
-        if (isOther || isExpired || !cursor.mayMove(row.position, row)) continue
+        if (isExpired || !cursor.mayMove(row.position, row)) continue
         const bytes = give(session, row, pass, together)
         if (bytes >= 0) moved.set(row.position, bytes)
         else isWhole = false
@@ -86,11 +85,11 @@ export function createRedistribution({ queues, queue, router, logger }: Redistri
     // What lingers, or is in a batch, is in the store then.
     await new Promise<void>((resolve, reject) => queue.settled(toWaiter(resolve, reject)))
     const { tail } = cursor
-    let isWhole = pass.filter === null
-    cursor.hasShared = false
+    let isWhole = true
+    for (const filter of pass.filters) cursor.shared.delete(filter)
     try {
       for (let after = pass.after, isMore = true; isMore; ) {
-        const rows = await queues.readShared(session.id, after, rowsPerPass)
+        const rows = await queues.readShared(session.id, after, rowsPerPass, pass.filters)
         isWhole = (await giveRows(session, cursor, rows, pass)) && isWhole
         after = rows.at(-1)?.position ?? after
         isMore = rows.length === rowsPerPass
@@ -99,7 +98,7 @@ export function createRedistribution({ queues, queue, router, logger }: Redistri
       isWhole = false
       throw fault
     } finally {
-      if (!isWhole) cursor.hasShared = true
+      if (!isWhole) for (const filter of pass.filters) cursor.shared.add(filter)
     }
     if (!pass.ends && (await queues.read(session.id, cursor.cursor, 1)).length === 0) cursor.catchUp(tail)
   }
@@ -127,18 +126,20 @@ export function createRedistribution({ queues, queue, router, logger }: Redistri
 
   return {
     lost(session) {
-      const { queue: cursor, groups } = session
-      if (!cursor?.hasShared || busy.has(session)) return
-      const hasTaker = groups.some((group) => group.chooseKeeping(1)?.recipient.isOnline)
-      if (hasTaker) start(session, cursor, { filter: null, onlineOnly: true, ends: false })
+      const { queue: cursor } = session
+      if (cursor === null || cursor.shared.size === 0 || busy.has(session)) return
+      const hasTaker = (filter: string) => router.group(filter)?.chooseKeeping(1)?.recipient.isOnline
+      const filters = [...cursor.shared].filter(hasTaker)
+      if (filters.length > 0) start(session, cursor, { filters, onlineOnly: true, ends: false })
     },
     left(session, filter) {
-      if (session.queue?.hasShared && router.group(filter))
-        start(session, session.queue, { filter, onlineOnly: false, ends: false })
+      if (session.queue?.shared.has(filter) && router.group(filter))
+        start(session, session.queue, { filters: [filter], onlineOnly: false, ends: false })
     },
     async ended(session) {
-      if (session.queue?.hasShared)
-        await runAlone(session, session.queue, { filter: null, onlineOnly: false, ends: true })
+      const { queue: cursor } = session
+      if (cursor !== null && cursor.shared.size > 0)
+        await runAlone(session, cursor, { filters: [...cursor.shared], onlineOnly: false, ends: true })
     },
     endedClean(inFlight, groups) {
       for (const { publication, share = '' } of inFlight) {

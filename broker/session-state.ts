@@ -9,7 +9,7 @@ export function restoreQueue(queue: QueueCursor, stored: StoredSession): void {
   queue.tail = Math.max(stored.tail, stored.head)
   queue.count(stored.queued, stored.queuedBytes)
   queue.behind = queue.tail > queue.cursor
-  queue.hasShared = queue.behind && stored.subscriptions.some(({ filter }) => isShared(filter))
+  if (queue.behind) for (const { filter } of stored.subscriptions) if (isShared(filter)) queue.shared.add(filter)
   // It was online at an unclean stop: all that it had may have been sent.
   queue.dupUpTo = stored.disconnectedAt === null ? queue.tail : stored.sent
   queue.former = new Map(stored.inFlight)

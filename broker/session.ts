@@ -386,7 +386,7 @@ export class Session implements Recipient, Origin {
   /** QoS 2 waits for the commit: what its publisher sends again after a crash is another message (decision 0010). */
   private deliverQueued(queue: QueueCursor, publication: Publication, out: QueuedOut, position: number): void {
     queue.grow(position, publication.end - publication.start)
-    if (out.share !== '') queue.hasShared = true
+    if (out.share !== '') queue.shared.add(out.share)
     if (queue.behind || queue.reading || this.transport === null) queue.fallBehind()
     else if (out.qos === 2 || queue.uncommitted.length > 0)
       queue.uncommitted.push({ publication: publication.kept(), out, position })

@@ -341,8 +341,8 @@ export interface QueueStore {
   append(queue: readonly Queueing[], retained: readonly Retained[], handshakes?: Handshakes | null): Promise<void>
   /** By position, `position > after`. */
   read(session: number, after: number, limit: number): Promise<readonly Queued[]>
-  /** The same of shared subscriptions only. */
-  readShared(session: number, after: number, limit: number): Promise<readonly Queued[]>
+  /** The same of these shared subscriptions only. */
+  readShared(session: number, after: number, limit: number, filters: readonly string[]): Promise<readonly Queued[]>
   /** Removes references up to the head, and bodies that nobody refers to any more. */
   acknowledge(heads: ReadonlyMap<number, number>): Promise<void>
   /**

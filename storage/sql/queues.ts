@@ -77,7 +77,7 @@ const READ: Statement = {
 
 const READ_SHARED: Statement = {
   name: 'queue-read-shared',
-  text: READ.text.replace('ORDER', `AND r.share <> '' ORDER`),
+  text: READ.text.replace('ORDER', 'AND r.share = ANY ($4::text[]) ORDER'),
 }
 
 const LAST_POSITION: Statement = {
@@ -107,7 +107,7 @@ export function createQueueStore(db: Connection, writer: Connection, removal: Qu
     async read(session, after, limit) {
       return db.query<Queued>(READ, [session, after, limit])
     },
-    readShared: (session, after, limit) => db.query<Queued>(READ_SHARED, [session, after, limit]),
+    readShared: (session, after, limit, filters) => db.query<Queued>(READ_SHARED, [session, after, limit, filters]),
     acknowledge: removal.acknowledge,
     trim: removal.trim,
     async lastPosition() {

@@ -159,7 +159,7 @@ describe.each(storeKinds)('queues on $name', ({ create }) => {
       publication([]),
     ]
     await db.store.queues.append([body, plain], [])
-    expect(await db.store.queues.readShared(a, 0, 10)).toMatchObject([{ position: body.position, share }])
+    expect(await db.store.queues.readShared(a, 0, 10, [share])).toMatchObject([{ position: body.position, share }])
     const to = { session: b, position: later.position, qos: 1 as const, subscriptionIds: [2, 3] }
     const moved = [{ session: a, position: body.position, to }]
     for (let i = 0; i < 2; i++) await db.store.queues.append([], [], { ...noHandshakes, moved })

@@ -119,3 +119,29 @@ it('a Will of a persistent session is sent after kill -9, after its delay; none 
   await savedTo(third, 'again')
   await last.ping()
 })
+
+it('what members of a shared subscription have not acknowledged is with one of them after kill -9 (decision 0015)', async () => {
+  const first = await start()
+  const share = '$share/g/shared'
+  const held = await loginRaw(first.ports.mqtt, persistent('held'))
+  const taker = await loginRaw(first.ports.mqtt, persistent('taker'))
+  for (const client of [held, taker]) await client.subscribe([{ filter: share, qos: 1 }])
+  const payloads = Array.from({ length: 400 }, (_, i) => `${i}`)
+  await taker.leave()
+  const publisher = await loginRaw(first.ports.mqtt, alice)
+  for (let at = 0; at < payloads.length; at += 50) await publishAll(publisher, 'shared', payloads.slice(at, at + 50))
+  // The other member comes, this one is lost: what it has goes over while the broker is killed.
+  const back = await loginRaw(first.ports.mqtt, persistent('taker'))
+  await back.ping()
+  await held.break()
+  back.autoAck = true
+  const got = new Set<string>()
+  for (const { payload } of await back.publishes(70)) got.add(payload)
+
+  const second = await killed(first)
+  // Only one comes back: it gets what both had.
+  const client = await loginRaw(second.ports.mqtt, persistent('taker'))
+  client.autoAck = true
+  while (got.size < payloads.length) got.add((await client.expect('publish')).payload)
+  expect([...got].sort((a, b) => Number(a) - Number(b))).toEqual(payloads)
+})
