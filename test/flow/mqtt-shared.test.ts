@@ -123,6 +123,15 @@ it('shows no retained message, and another filter of the same name is another su
   await publisher.publish({ topic, payload: '', qos: 1, retain: true })
 })
 
+it('each member gets no more than the QoS that it was granted [MQTT-4.8.2-3]', async () => {
+  const topic = newName()
+  const members = [await member(), await member(), await member()]
+  for (const [qos, one] of members.entries())
+    await one.subscribe([{ filter: `$share/g/${topic}`, qos: qos as 0 | 1 | 2 }])
+  await publishAll(topic, numbers(3), 2)
+  for (const [qos, one] of members.entries()) expect((await one.expect('publish')).qos).toBe(qos)
+})
+
 it('stands beside an ordinary subscription of the same session, also with a queue', async () => {
   const topic = newName()
   const client = await member({ keeps: true })
