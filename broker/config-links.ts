@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import type { SettingKind } from './config-kinds.ts'
 import type { LinkConfig } from './link-config.ts'
-import { isShared, isTopicFilter, isTopicName } from './mqtt/codec/topic-name.ts'
+import { isTopicFilter, isTopicName } from './mqtt/codec/topic-name.ts'
+import { isShared } from './shared-filter.ts'
 import { isReserved } from './topic.ts'
 
 const maxLinks = 100
