@@ -1,25 +1,7 @@
 // Who is at the other end of a request: the socket says, or a proxy that is believed.
 import type { IncomingMessage } from 'node:http'
-import { BlockList, isIP, isIPv6 } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { isLoopback, type Peer, plainAddress, toAddress } from '../broker/network.ts'
-
-export type IsTrusted = (address: string) => boolean
-
-/** Of addresses and networks such as `10.0.0.0/8`. */
-export function createTrust(networks: readonly string[]): IsTrusted {
-  const trusted = new BlockList()
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/')
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    if (bits === undefined) trusted.addAddress(address, family)
-    else trusted.addSubnet(address, Number(bits), family)
-  }
-  return (address) => {
-    const plain = plainAddress(address)
-    return isIP(plain) !== 0 && trusted.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
-  }
-}
+import { type IsTrusted, isLoopback, type Peer, plainAddress, toAddress } from '../broker/network.ts'
 
 /**
  * The last address in X-Forwarded-For that no trusted proxy has, when the socket is that of a trusted proxy. What comes

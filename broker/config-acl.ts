@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { toAccountName } from './account-name.ts'
 import type { Found } from './config-found.ts'
 import type { SettingKind } from './config-kinds.ts'
+import { readJson, says, some, text, toSwitch } from './config-lists.ts'
 import { isTopicFilter } from './mqtt/codec/topic-name.ts'
 import { isReserved } from './topic.ts'
 import type { TopicRule } from './types.ts'
@@ -10,19 +11,6 @@ import type { TopicRule } from './types.ts'
 const maxRules = 10_000
 
 const action = z.enum(['publish', 'subscribe', 'both'], { error: says('publish, subscribe or both') })
-
-/** One, or a list of them. */
-function some<T extends string>(one: z.ZodType<T>): z.ZodType<readonly T[]> {
-  const toList = (written: unknown): unknown => (typeof written === 'string' ? [written] : written)
-  return z.preprocess(
-    toList,
-    z.array(one, { error: says('a text or a list of texts') }).min(1, 'expected at least one, found none'),
-  )
-}
-
-function text(expected: string, isGood: (value: string) => boolean = (value) => value !== ''): z.ZodType<string> {
-  return z.string({ error: says(expected) }).refine(isGood, { error: says(expected) })
-}
 
 const rule = z
   .strictObject(
@@ -59,27 +47,7 @@ export function aclFaults(found: Found | undefined, domain: string): string[] {
     .map((name) => `${found.where}: expected the name of an account, found ${JSON.stringify(name)}`)
 }
 
-/** Completes a fault of zod's, in the words of the other settings. */
-function says(expected: string): (issue: Readonly<{ input?: unknown }>) => string {
-  return ({ input }) => {
-    const found = typeof input === 'object' && input !== null ? (Array.isArray(input) ? 'a list' : 'a section') : input
-    return `expected ${expected}, found ${found === undefined ? 'none' : JSON.stringify(found)}`
-  }
-}
-
 /** Chat has its own rules; nobody gets more of it, or of `$SYS`, here. */
 function isPlainFilter(filter: string): boolean {
   return isTopicFilter(filter) && !isReserved(filter.split('/', 1)[0] ?? '') && Buffer.byteLength(filter) <= 0xffff
-}
-
-function toSwitch(written: unknown): unknown {
-  return written === 'on' ? true : written === 'off' ? false : written
-}
-
-function readJson(written: string): unknown {
-  try {
-    return JSON.parse(written)
-  } catch {
-    return written
-  }
 }

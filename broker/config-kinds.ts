@@ -88,7 +88,7 @@ export const domain: SettingKind<string> = {
 }
 
 // One address, whatever the resolver puts first.
-const toBindAddress = (value: string): string => (value === 'localhost' ? '127.0.0.1' : value)
+export const toBindAddress = (value: string): string => (value === 'localhost' ? '127.0.0.1' : value)
 
 export const bind: SettingKind<readonly string[]> = {
   name: 'IP addresses or `localhost`, separated by commas',
@@ -177,13 +177,13 @@ function toList(written: unknown): unknown {
   return typeof written === 'string' ? written.split(',').map((part) => part.trim()) : written
 }
 
-function isNetwork(value: string): boolean {
+export function isNetwork(value: string): boolean {
   const [address = '', bits, ...more] = value.split('/')
   if (isIP(address) === 0 || more.length > 0) return false
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (isIPv6(address) ? 128 : 32))
 }
 
-function toNumber(written: unknown): unknown {
+export function toNumber(written: unknown): unknown {
   return typeof written === 'string' && /^\d+$/.test(written) ? Number(written) : written
 }
 

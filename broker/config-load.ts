@@ -1,14 +1,13 @@
 // Defaults, then the file, then the environment → one frozen Config, or all faults at once.
-import { accessSync, constants, readFileSync } from 'node:fs'
-import { certificateFault } from './certificate-fault.ts'
 import type { Config } from './config.ts'
 import { aclFaults } from './config-acl.ts'
 import { type Environment, readEnvironment } from './config-environment.ts'
 import { readConfigFile } from './config-file.ts'
 import type { Found } from './config-found.ts'
 import { jwtFaults } from './config-jwt.ts'
-import { port } from './config-kinds.ts'
+import { portFaults } from './config-ports.ts'
 import { type SettingPath, settingAt, settingPaths } from './config-table.ts'
+import { tlsFaults } from './config-tls.ts'
 
 type Loaded = Readonly<{ config: Config } | { faults: readonly string[] }> & Readonly<{ warnings: readonly string[] }>
 
@@ -34,55 +33,6 @@ export function loadConfig(sources: Sources): Loaded {
   if (url && refused) faults.push(`${url.where}: ${refused}`)
   const warnings = [...file.warnings, ...environment.warnings, ...notBuiltYet(found)]
   return faults.length > 0 ? { faults, warnings } : { config: toConfig(found), warnings }
-}
-
-/** Every listener is on the same addresses. */
-function portFaults(found: ReadonlyMap<SettingPath, Found>): string[] {
-  const faults: string[] = []
-  const takenBy = new Map<unknown, SettingPath>()
-  for (const path of settingPaths.filter((each) => settingAt(each).kind === port)) {
-    const value = found.get(path)?.value ?? settingAt(path).default
-    if (value === 'off' || value === 0) continue
-    const other = takenBy.get(value)
-    if (other === undefined) takenBy.set(value, path)
-    else faults.push(toPortFault(found, path, other, value))
-  }
-  return faults
-}
-
-/** Told where somebody wrote it: one of the two may be a default. */
-function toPortFault(found: ReadonlyMap<SettingPath, Found>, path: SettingPath, other: SettingPath, value: unknown) {
-  const here = found.get(path)
-  const [where, taken] = here ? [here.where, other] : [found.get(other)?.where, path]
-  return `${where}: expected a port of its own, found ${value}, which is that of ${taken}`
-}
-
-function tlsFaults(found: ReadonlyMap<SettingPath, Found>): string[] {
-  const cert = found.get('tls.cert')
-  const key = found.get('tls.key')
-  const faults = [cert, key].flatMap((file) => (file === undefined ? [] : unreadable(file)))
-  if (cert !== undefined && key !== undefined) return faults.length > 0 ? faults : pairFaults(cert, key)
-  if (cert === undefined && key === undefined) return faults
-  const [given, missing] = cert ? [cert, 'tls.key'] : [key, 'tls.cert']
-  return [...faults, `${given?.where}: expected ${missing} beside it, found none; give both or none`]
-}
-
-function pairFaults(cert: Found, key: Found): string[] {
-  try {
-    const fault = certificateFault(readFileSync(String(cert.value), 'utf8'), readFileSync(String(key.value), 'utf8'))
-    return fault === null ? [] : [`${cert.where}: ${cert.value} and ${key.value} cannot be used: ${fault}`]
-  } catch (error) {
-    return [`${cert.where}: expected files that can be read (${(error as NodeJS.ErrnoException).code})`]
-  }
-}
-
-function unreadable({ value, where }: Found): string[] {
-  try {
-    accessSync(String(value), constants.R_OK)
-    return []
-  } catch (error) {
-    return [`${where}: expected a readable file, found ${value} (${(error as NodeJS.ErrnoException).code})`]
-  }
 }
 
 function notBuiltYet(found: ReadonlyMap<SettingPath, Found>): string[] {

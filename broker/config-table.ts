@@ -3,12 +3,13 @@ import type { Config } from './config.ts'
 import { acl } from './config-acl.ts'
 import * as kind from './config-kinds.ts'
 import { links } from './config-links.ts'
+import { listeners } from './config-listeners.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
 const GiB = 1024 * MiB
 
-type Leaf = string | number | boolean | null | readonly string[] | Config['acl'] | Config['links']
+type Leaf = string | number | boolean | null | readonly string[] | Config['acl'] | Config['links'] | Config['listeners']
 type PathOf<T> = { [K in keyof T & string]: T[K] extends Leaf ? K : `${K}.${PathOf<T[K]>}` }[keyof T & string]
 type ValueOf<T, P> = P extends `${infer K extends keyof T & string}.${infer Rest}`
   ? ValueOf<T[K], Rest>
@@ -221,6 +222,12 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     kind: acl,
     default: [],
     doc: 'Who may publish and subscribe on plain topics: the first rule that says something decides. SIGHUP reads it again. Without rules, and behind the last one: accounts that an administrator has made may use all, those that registered themselves none, anonymous clients all.',
+  },
+  listeners: {
+    env: 'CLEARBOX_LISTENERS',
+    kind: listeners,
+    default: [],
+    doc: 'More listeners for MQTT, each with its own address or Unix socket, certificate, proxies and limit.',
   },
   links: {
     env: 'CLEARBOX_LINKS',

@@ -1,5 +1,6 @@
 // One table of settings → one frozen Config.
 import type { LinkConfig } from './link-config.ts'
+import type { ListenerConfig } from './listener-config.ts'
 import type { TopicRule } from './types.ts'
 
 /** A listener's port; 0 lets the system choose. */
@@ -55,6 +56,8 @@ export type Config = Readonly<{
   registration: 'off' | 'open'
   /** Rules of plain topics; the first that says something decides. */
   acl: readonly TopicRule[]
+  /** Beside those of the sections `mqtt`, `xmpp` and `http`. */
+  listeners: readonly ListenerConfig[]
   /** Other MQTT brokers, and what is carried to and from them. */
   links: readonly LinkConfig[]
   /** What broker/limits.ts makes of them says what they mean. */

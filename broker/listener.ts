@@ -6,10 +6,16 @@ import type { Listening } from './types.ts'
 
 type Named = Readonly<{
   name: string
-  port: Port
-  /** Of what else is spoken there. */
+  /** Of what else is spoken there, or how the configuration calls it. */
   note?: string
+  /** Per address; never more than those of all listeners. */
+  maxConnections?: number
 }>
+
+type Placed = Named & Readonly<{ port: Port /** Default: those of all listeners. */; addresses?: readonly string[] }>
+
+/** PEM files; both or none. */
+export type CertificateFiles = Readonly<{ cert?: string; key?: string }>
 
 /** One server per address. */
 export interface Listener {
@@ -20,7 +26,11 @@ export interface Listener {
 
 export interface Listeners {
   /** `create` is called once per address, or not at all when the port is off. @throws what `listen` of Node throws */
-  open(options: Named & Readonly<{ create: () => Server }>): Promise<Listener>
-  /** The same over TLS; the server then follows the certificate. */
-  openTls(options: Named & Readonly<{ create: (secure: SecureContextOptions) => TlsServer }>): Promise<Listener>
+  open(options: Placed & Readonly<{ create: () => Server }>): Promise<Listener>
+  /** The same over TLS; the server then follows the certificate, which is that of all listeners without `files`. */
+  openTls(
+    options: Placed & Readonly<{ files?: CertificateFiles; create: (secure: SecureContextOptions) => TlsServer }>,
+  ): Promise<Listener>
+  /** At a Unix socket. @throws Error fit for a person */
+  openPath(options: Named & Readonly<{ path: string; mode: number; create: () => Server }>): Promise<Listener>
 }

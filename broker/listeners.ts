@@ -1,10 +1,11 @@
 // Every listener on every address of the configuration.
 import { once } from 'node:events'
 import { isIPv4, type Server, type Socket } from 'node:net'
-import type { Certificate } from './certificate.ts'
+import type { Certificates } from './certificates.ts'
 import type { Listener, Listeners } from './listener.ts'
 import type { Logger } from './log.ts'
 import type { Listening } from './types.ts'
+import { listenAtPath } from './unix-socket.ts'
 
 /** What the kernel holds for us while the loop is busy; it may hold less. */
 const backlog = 4096
@@ -15,22 +16,19 @@ type Deps = Readonly<{
   addresses: readonly string[]
   /** Per address; more are closed at once. */
   maxConnections: number
-  certificate: Pick<Certificate, 'options' | 'onChange'>
+  certificates: Pick<Certificates, 'of'>
   logger: Logger
 }>
 
-export function createListeners({ addresses, maxConnections, certificate, logger }: Deps): Listeners {
-  // Beside an IPv4 address `::` must leave IPv4 alone; by itself it takes both.
-  const ipv6Only = addresses.some(isIPv4)
-
-  async function bind(server: Server, host: string, port: number): Promise<number> {
-    server.listen({ host, port, backlog, ipv6Only })
-    await once(server, 'listening')
-    const address = server.address()
-    return typeof address === 'object' && address !== null ? address.port : port
+export function createListeners({ addresses: shared, maxConnections: most, certificates, logger }: Deps): Listeners {
+  function prepare(server: Server, name: string, address: string, maxConnections = most): void {
+    server.maxConnections = Math.min(maxConnections, most)
+    server.once('listening', () => {
+      server.on('error', (err) => logger.error({ err, listener: name, address }, 'a listener failed'))
+    })
   }
 
-  const open: Listeners['open'] = async ({ name, port, note, create }) => {
+  const open: Listeners['open'] = async ({ name, port, note, addresses = shared, maxConnections, create }) => {
     if (port === 'off') {
       return {
         listening: addresses.slice(0, 1).map((address) => ({ name, bind: address, port: null })),
@@ -42,15 +40,15 @@ export function createListeners({ addresses, maxConnections, certificate, logger
     try {
       for (const address of addresses) {
         const server = create()
-        server.maxConnections = maxConnections
+        prepare(server, name, address, maxConnections)
         servers.push(server)
         listening.push({
           name,
           bind: address,
-          port: await bind(server, address, port),
+          // Beside an IPv4 address `::` must leave IPv4 alone; by itself it takes both.
+          port: await bind(server, { host: address, port, ipv6Only: addresses.some(isIPv4) }),
           ...(note !== undefined && { note }),
         })
-        server.on('error', (err) => logger.error({ err, listener: name, address }, 'a listener failed'))
       }
     } catch (fault) {
       for (const server of servers) server.close()
@@ -61,10 +59,23 @@ export function createListeners({ addresses, maxConnections, certificate, logger
 
   return {
     open,
-    async openTls({ create, ...named }) {
+    async openPath({ name, note, path, mode, maxConnections, create }) {
+      const server = create()
+      prepare(server, name, path, maxConnections)
+      try {
+        await listenAtPath(server, { path, mode, backlog })
+      } catch (fault) {
+        server.close()
+        throw fault
+      }
+      const listening = [{ name, bind: '', port: null, path, ...(note !== undefined && { note }) }]
+      return { listening, close: createClose([server]) }
+    },
+    async openTls({ files = {}, create, ...placed }) {
+      const certificate = certificates.of(files)
       const forget: (() => void)[] = []
       const listener = await open({
-        ...named,
+        ...placed,
         create() {
           const server = create(certificate.options())
           // A handshake that takes too long is only reported.
@@ -82,6 +93,16 @@ export function createListeners({ addresses, maxConnections, certificate, logger
       }
     },
   }
+}
+
+type Place = Readonly<{ host: string; port: number; ipv6Only: boolean }>
+
+/** The real port. */
+async function bind(server: Server, { host, port, ipv6Only }: Place): Promise<number> {
+  server.listen({ host, port, backlog, ipv6Only })
+  await once(server, 'listening')
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : port
 }
 
 function createClose(servers: readonly Server[]): Listener['close'] {

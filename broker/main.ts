@@ -12,7 +12,7 @@ import { ensureAdmin } from './auth/admin.ts'
 import { createExternalTokens } from './auth/external-tokens.ts'
 import { createLoginGuard } from './auth/login-guard.ts'
 import { anonymous, createAuthenticator } from './auth.ts'
-import { openCertificate } from './certificate.ts'
+import { openCertificates } from './certificates.ts'
 import { warningOf } from './clear-text.ts'
 import type { Config } from './config.ts'
 import { createDeviceNames } from './device-name.ts'
@@ -72,8 +72,13 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
   const { domain } = config
   const metrics = createMetrics()
   const { counters } = metrics
-  const certificate = await openCertificate({ config, logger })
-  const listeners = createListeners({ addresses: config.bind, maxConnections: limits.connections, certificate, logger })
+  const certificates = await openCertificates({ config, logger })
+  const listeners = createListeners({
+    addresses: config.bind,
+    maxConnections: limits.connections,
+    certificates,
+    logger,
+  })
   const audit = createAuditTrail({ store: store.audit, ...config.audit, counters, logger })
   const events = createEvents({ counters, logger: logger.child({ area: 'events' }), audit })
   const guard = createLoginGuard(config.login)
@@ -102,7 +107,9 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
 
   const shared = { config, limits, listeners, counters, logger, auth, admission, followers, rosters, presence }
   const policy = createPolicy(config)
-  const guest = config.mqtt.anonymous ? anonymous : null
+  // Listeners that do not let them in leave it out.
+  const isGuestFree = config.mqtt.anonymous || config.listeners.some((each) => each.anonymous)
+  const guest = isGuestFree ? anonymous : null
   const publicResource = createDeviceNames(await store.secrets.getOrCreate('device-names', 32))
   const brokerId = (await store.secrets.getOrCreate('broker-id', 16)).toString('hex')
   const devices = { delivered, directory, publicResource, brokerId, anonymous: guest }
@@ -122,7 +129,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
     archive,
     registrar,
     events,
-    secureContext: certificate.secureContext,
+    secureContext: certificates.shared.secureContext,
     publicResource,
   })
   const readiness = createReadiness({ pressure, ping: store.ping })
@@ -144,7 +151,7 @@ async function startOn(store: Store, { config, logger, limits }: Required<Broker
       { name: 'sessions', everyMs: 2000, run: mqtt.sessions.save },
       { name: 'positions', everyMs: 2000, run: followers.save },
       { name: 'expiry', everyMs: 1000, run: async () => mqtt.sessions.sweep() },
-      { name: 'certificate', everyMs: 2000, run: certificate.refresh },
+      { name: 'certificate', everyMs: 2000, run: certificates.refresh },
       { name: 'readiness', everyMs: 1000, run: readiness.check },
       { name: 'quota', everyMs: 60_000, run: async () => quota.sweep() },
       { name: 'gate', everyMs: 60_000, run: async () => mqtt.sweepGate() },

@@ -29,6 +29,7 @@ export type Counters = {
   limitConnectRate: number
   limitPublishRate: number
   limitFlapping: number
+  proxyFaults: number
   xmppConnections: number
   xmppStanzasReceived: number
   xmppStanzasSent: number
@@ -104,6 +105,11 @@ const declared: Record<keyof Counters, readonly [type: 'counter' | 'gauge', name
     'counter',
     'clearbox_limit_flapping_total',
     'MQTT connections refused because their client only came and went',
+  ],
+  proxyFaults: [
+    'counter',
+    'clearbox_proxy_faults_total',
+    'Connections closed because a proxy did not begin them with a good PROXY header in time',
   ],
   xmppConnections: ['gauge', 'clearbox_xmpp_connections', 'Open XMPP streams'],
   xmppStanzasReceived: ['counter', 'clearbox_xmpp_stanzas_received_total', 'Stanzas from XMPP clients'],

@@ -37,6 +37,23 @@ export function isLoopback(address: string): boolean {
   return loopback.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
 }
 
+export type IsTrusted = (address: string) => boolean
+
+/** Of addresses and networks such as `10.0.0.0/8`. */
+export function createTrust(networks: readonly string[]): IsTrusted {
+  const trusted = new BlockList()
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    if (bits === undefined) trusted.addAddress(address, family)
+    else trusted.addSubnet(address, Number(bits), family)
+  }
+  return (address) => {
+    const plain = plainAddress(address)
+    return isIP(plain) !== 0 && trusted.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+  }
+}
+
 /** An IPv4 address as it is; an IPv6 address by its /64, because whoever has one has all of them. */
 export function networkOf(address: string): string {
   const bare = address.split('%', 1)[0] ?? ''

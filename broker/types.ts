@@ -332,5 +332,8 @@ export interface Adapter {
   stop(): Promise<void>
 }
 
-/** A listener's real address; `note` tells what else is spoken there. `port` null: switched off. */
-export type Listening = Readonly<{ name: string; bind: string; port: number | null; note?: string }>
+/**
+ * A listener's real address; `note` tells what else is spoken there, or how the configuration calls it. `port` null:
+ * switched off, unless it is a Unix socket with a `path`.
+ */
+export type Listening = Readonly<{ name: string; bind: string; port: number | null; note?: string; path?: string }>

@@ -22,8 +22,9 @@ export function toBanner({ version, domain, listening, adminPassword, configFile
   return lines.join('\n')
 }
 
-function toLine({ name, bind, port, note }: Listening): string {
+function toLine({ name, bind, port, note, path }: Listening): string {
   const label = name.toUpperCase().padEnd(6)
+  if (path !== undefined) return `  ${label} ${path} (${note})`
   if (port === null) return `  ${label} ${note ?? 'off'}`
   const place = `${bind.includes(':') ? `[${bind}]` : bind}:${port}`
   return `  ${label} ${name.startsWith('http') ? `${name}://${place}` : place}${note === undefined ? '' : ` (${note})`}`

@@ -2,10 +2,10 @@ import type { RequestListener } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Metrics } from '../../broker/metrics.ts'
-import { networkOf } from '../../broker/network.ts'
+import { type IsTrusted, networkOf } from '../../broker/network.ts'
 import type { App } from '../app.ts'
 import { type Bearer, demandAdmin } from '../bearer.ts'
-import { type IsTrusted, isFromThisMachine } from '../peer.ts'
+import { isFromThisMachine } from '../peer.ts'
 import { problems } from '../responses.ts'
 
 /** From one network. */

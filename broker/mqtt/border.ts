@@ -38,7 +38,7 @@ import { restoreStreams } from './streams.ts'
 import { createMqttWills } from './will.ts'
 
 export type MqttBorderDeps = Readonly<{
-  config: Pick<Config, 'domain' | 'mqtt' | 'links'>
+  config: Pick<Config, 'domain' | 'mqtt' | 'links' | 'listeners'>
   listeners: Listeners
   store: Pick<Store, 'sessions' | 'queues'>
   auth: Host['auth']

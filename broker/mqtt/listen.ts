@@ -5,13 +5,14 @@ import type { Config } from '../config.ts'
 import type { Listener, Listeners } from '../listener.ts'
 import type { Carrier } from '../network.ts'
 import type { Adapter, Listening } from '../types.ts'
+import { openConfigured } from './configured-listener.ts'
 import { Connection, closeReason } from './connection.ts'
 import type { Host } from './host.ts'
 
 const sweepMs = 1000
 const drainMs = 2000
 
-export type MqttDeps = Readonly<{ config: Pick<Config, 'mqtt'>; listeners: Listeners; host: Host }>
+export type MqttDeps = Readonly<{ config: Pick<Config, 'mqtt' | 'listeners'>; listeners: Listeners; host: Host }>
 
 export type MqttAdapter = Adapter &
   Readonly<{
@@ -22,10 +23,13 @@ export type MqttAdapter = Adapter &
 export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
   const connections = new Set<Connection>()
   const open: Listener[] = []
+  const withoutGuests: Host = host.anonymous === null ? host : { ...host, anonymous: null }
+  const hostFor = (isGuestFree: boolean): Host => (isGuestFree ? host : withoutGuests)
+  const ordinary = hostFor(config.mqtt.anonymous)
   let sweeper: NodeJS.Timeout | null = null
   let whenEmpty: (() => void) | null = null
 
-  function take(socket: Carrier, address: string): void {
+  function takeFor(socket: Carrier, address: string, via: Host): void {
     if (connections.size >= host.limits.connections) {
       socket.destroy()
       return
@@ -34,8 +38,10 @@ export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
       socket.destroy()
       return
     }
-    connections.add(new Connection(socket, address, host, onClose))
+    connections.add(new Connection(socket, address, via, onClose))
   }
+
+  const take = (socket: Carrier, address: string): void => takeFor(socket, address, ordinary)
 
   function onClose(connection: Connection): void {
     connections.delete(connection)
@@ -66,6 +72,17 @@ export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
           createTlsServer({ ...tlsOptions, ...secure }, (socket) => take(socket, socket.remoteAddress ?? '')),
       }),
     )
+    for (const each of config.listeners) {
+      const via = hostFor(each.anonymous ?? config.mqtt.anonymous)
+      open.push(
+        await openConfigured(each, {
+          listeners,
+          loginMs: host.limits.loginMs,
+          counters: host.counters,
+          take: (socket, address) => takeFor(socket, address, via),
+        }),
+      )
+    }
     sweeper = setInterval(sweep, sweepMs)
     sweeper.unref()
     return open.flatMap((listener) => listener.listening)

@@ -1,14 +1,26 @@
-// QoS 2 as mosquitto_pub and mosquitto_sub speak it.
+// QoS 2 as mosquitto_pub and mosquitto_sub speak it, also at a Unix socket.
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type Server, startServer } from '../helpers/process.ts'
+import { passwordOf, type Server, startServer } from '../helpers/process.ts'
+import { type ScratchFolder, scratchFolder } from '../helpers/store.ts'
 import { publish, subscribe } from './mosquitto.ts'
 
 let server: Server
+let folder: ScratchFolder
+let path: string
 beforeAll(async () => {
-  server = await startServer()
+  folder = await scratchFolder()
+  path = join(folder.path, 'mqtt.sock')
+  const listeners = JSON.stringify([{ name: 'local', protocol: 'mqtt', path }])
+  server = await startServer({ env: { CLEARBOX_LISTENERS: listeners } })
   for (const name of ['alice', 'bob']) await server.addUser(name)
 })
-afterAll(() => server.dispose())
+afterAll(async () => {
+  await server.dispose()
+  await folder.remove()
+})
 
 it.each(['mqttv31', 'mqttv311', 'mqttv5'])('%s: each message once, online and from the queue', async (version) => {
   const topic = `two/${version}`
@@ -23,4 +35,12 @@ it.each(['mqttv31', 'mqttv311', 'mqttv5'])('%s: each message once, online and fr
   await publish(server, 'alice', topic, 'last', 2)
   await later.exited
   expect([...online.shown, ...later.shown].map(({ text }) => text)).toEqual(['1', '2', '3', '4', '5', 'last'])
+})
+
+it('mosquitto_pub --unix: what it sends at the socket arrives at the port', async () => {
+  const online = await subscribe(server, 'bob', ['two/unix'], ['-C', '1'])
+  const login = ['-u', 'alice', '-P', passwordOf('alice')]
+  await promisify(execFile)('mosquitto_pub', ['--unix', path, ...login, '-q', '2', '-t', 'two/unix', '-m', 'local'])
+  await online.exited
+  expect(online.shown).toEqual([{ topic: 'two/unix', text: 'local' }])
 })

@@ -21,6 +21,7 @@ const chartsOwn: readonly SettingPath[] = [
   'admin.password',
   'auth.jwtSecret',
   'links',
+  'listeners',
   'tls.cert',
   'tls.key',
   ...settingPaths.filter((path) => settingAt(path).kind === kinds.port),

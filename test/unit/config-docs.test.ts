@@ -8,7 +8,7 @@ test('docs/configuration.md says what the table of settings says (vitest -u writ
 
 test('the examples of docs/configuration.md are good', () => {
   const examples = [...toMarkdown().matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = '']) => yaml)
-  expect(examples).toHaveLength(3)
+  expect(examples).toHaveLength(4)
   for (const yaml of examples) expect(readConfigText(yaml, 'example').faults).toEqual([])
 })
 
@@ -97,6 +97,39 @@ A rule that allows under further conditions (\`qos\`, \`retain\`, \`ipaddr\` …
 
 Refused are: PUBACK and SUBACK 0x87, a Will in CONNACK; on MQTT 3.1.1 SUBACK 0x80, and for a publish, which that protocol must
 acknowledge, an item on \`u/{me}/err\`; REST answers 403.
+
+## More listeners
+
+Beside the fixed ports \`listeners\` names others for MQTT. They are read at the start only.
+
+\`\`\`yaml
+listeners:
+  - name: machines # behind HAProxy or a load balancer
+    protocol: mqtt
+    bind: 10.0.0.7
+    port: 8884
+    tls: { cert: /etc/clearbox/machines.pem, key: /etc/clearbox/machines.key }
+    proxyProtocol: { from: [10.0.0.0/24] }
+    maxConnections: 5000
+  - name: local # mosquitto_pub --unix /run/clearbox/mqtt.sock
+    protocol: mqtt
+    path: /run/clearbox/mqtt.sock
+    mode: '660'
+    anonymous: on
+\`\`\`
+
+| Key | Value |
+|---|---|
+| \`name\` | how the log of the start calls it |
+| \`protocol\` | \`mqtt\` |
+| \`port\`, \`bind\` | a port, \`0\` lets the system choose; an address or a list, default \`bind\` of all listeners |
+| \`path\`, \`mode\` | instead of a port: a Unix socket, of at most 103 bytes, and the permissions of its file in quotes (default \`'660'\`). A socket that nobody serves is replaced, anything else there stops the start |
+| \`tls\` | TLS with its own \`cert\` and \`key\`, read again when they change; \`{}\`: with the certificate of all listeners |
+| \`proxyProtocol\` | \`from\`: addresses and networks of proxies that begin each connection with a PROXY header, version 1 or 2, before TLS. The address in it then counts for limits, waits and the audit trail. A proxy that sends none, or a bad one, is cut off (\`clearbox_proxy_faults_total\`); who is not in \`from\` connects without one |
+| \`anonymous\` | \`on\` or \`off\`; default \`mqtt.anonymous\`, which also holds for WebSocket |
+| \`maxConnections\` | per address, and at most \`limits.connections\` |
+
+Peers at a Unix socket have no address: limits per address do not hold for them, and failed logins make only their account wait.
 
 ## Links to other MQTT brokers
 
