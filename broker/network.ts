@@ -4,11 +4,14 @@ import type { Duplex } from 'node:stream'
 
 /** Who is at the other end of a connection, whatever stands between. */
 export type Peer = Readonly<{
-  /** IP address; '' when it is not known. */
+  /** IP address, or `unixPeer`; '' when it is not known. */
   address: string
   /** Over TLS, or from this very machine: nobody on the way can read along. */
   isSecure: boolean
 }>
+
+/** Stands for the address of every peer at a Unix socket. */
+export const unixPeer = 'unix'
 
 /** What a connection goes over. */
 export type Carrier = Duplex & {

@@ -1,6 +1,6 @@
 // Failed logins: who guesses must wait, longer each time. One model for all borders; per node, in memory.
 import { BrokerError } from '../errors.ts'
-import { networkOf } from '../network.ts'
+import { networkOf, unixPeer } from '../network.ts'
 
 export type LoginGuardOptions = Readonly<{
   /** Failures of one account from one network before its next try must wait. */
@@ -35,7 +35,7 @@ const maxNameLength = 200
  * After `tries` failures each further one doubles the wait, from a second to the limit. A success forgives the account
  * from this network, never the network: else whoever has an account could guess at others for ever. What a network did
  * is forgotten when nothing failed for four times the longest wait. Full: the entry with the oldest failure goes.
- * Peers without an address (Unix sockets) wait per account only: one of them could shut out all others.
+ * Peers at a Unix socket wait per account only: one of them could shut out all others.
  */
 export function createLoginGuard(options: LoginGuardOptions): LoginGuard {
   const { tries, addressTries, maxWaitSeconds, maxEntries = 20_000, now = () => performance.now() } = options
@@ -85,7 +85,7 @@ export function createLoginGuard(options: LoginGuardOptions): LoginGuard {
     failed(address, name) {
       const network = networkOf(address)
       const isAccountHeld = accounts.fail(keyOf(network, name))
-      return (network !== '' && networks.fail(network)) || isAccountHeld
+      return (network !== unixPeer && networks.fail(network)) || isAccountHeld
     },
     succeeded: (address, name) => accounts.forgive(keyOf(networkOf(address), name)),
     sweep() {

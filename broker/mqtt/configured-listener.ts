@@ -5,6 +5,7 @@ import { putBehindProxies } from '../behind-proxies.ts'
 import type { Listener, Listeners } from '../listener.ts'
 import type { ListenerConfig } from '../listener-config.ts'
 import type { Counters } from '../metrics.ts'
+import { unixPeer } from '../network.ts'
 
 type Deps = Readonly<{
   listeners: Listeners
@@ -25,7 +26,7 @@ export function openConfigured(
 
   /** `build` makes a server that gives each connection to what it is called with. */
   function create<S extends Server>(build: (onSocket: (socket: Socket) => void) => S): S {
-    let addressOf = (socket: Socket) => socket.remoteAddress ?? ''
+    let addressOf = (socket: Socket) => (path === undefined ? (socket.remoteAddress ?? '') : unixPeer)
     const server = build((socket) => take(socket, addressOf(socket)))
     if (proxyProtocol !== undefined) {
       const onFault = () => void counters.proxyFaults++

@@ -1,5 +1,5 @@
 // The MQTT border: listeners, the connections they take, and the sweep over them.
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { Config } from '../config.ts'
 import type { Listener, Listeners } from '../listener.ts'
@@ -53,31 +53,15 @@ export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
   }
 
   async function start(): Promise<readonly Listening[]> {
-    const { port, tlsPort } = config.mqtt
-    open.push(
-      await listeners.open({
-        name: 'mqtt',
-        port,
-        create: () =>
-          createServer({ allowHalfOpen: true, noDelay: true }, (socket) => take(socket, socket.remoteAddress ?? '')),
-      }),
-    )
-    // Not half open: who goes during the handshake would be kept until its time is over.
-    const tlsOptions = { noDelay: true, handshakeTimeout: host.limits.loginMs }
-    open.push(
-      await listeners.openTls({
-        name: 'mqtts',
-        port: tlsPort,
-        create: (secure) =>
-          createTlsServer({ ...tlsOptions, ...secure }, (socket) => take(socket, socket.remoteAddress ?? '')),
-      }),
-    )
+    const { loginMs } = host.limits
+    open.push(await openPlain(config, listeners, take))
+    open.push(await openSecured(config, listeners, { loginMs, take }))
     for (const each of config.listeners) {
       const via = hostFor(each.anonymous ?? config.mqtt.anonymous)
       open.push(
         await openConfigured(each, {
           listeners,
-          loginMs: host.limits.loginMs,
+          loginMs,
           counters: host.counters,
           take: (socket, address) => takeFor(socket, address, via),
         }),
@@ -101,4 +85,32 @@ export function createMqtt({ config, listeners, host }: MqttDeps): MqttAdapter {
   }
 
   return { start, stop, take }
+}
+
+type Take = (socket: Socket, address: string) => void
+
+function openPlain({ mqtt }: MqttDeps['config'], listeners: Listeners, take: Take): Promise<Listener> {
+  return listeners.open({
+    name: 'mqtt',
+    port: mqtt.port,
+    create: () =>
+      createServer({ allowHalfOpen: true, noDelay: true }, (socket) => take(socket, socket.remoteAddress ?? '')),
+  })
+}
+
+type Secured = Readonly<{ loginMs: number; take: Take }>
+
+function openSecured(
+  { mqtt }: MqttDeps['config'],
+  listeners: Listeners,
+  { loginMs, take }: Secured,
+): Promise<Listener> {
+  // Not half open: who goes during the handshake would be kept until its time is over.
+  const options = { noDelay: true, handshakeTimeout: loginMs }
+  return listeners.openTls({
+    name: 'mqtts',
+    port: mqtt.tlsPort,
+    create: (secure) =>
+      createTlsServer({ ...options, ...secure }, (socket) => take(socket, socket.remoteAddress ?? '')),
+  })
 }

@@ -158,6 +158,7 @@ describe('a Unix socket', () => {
     for (let index = 0; index < 6; index++) await logIn(connect(path), { ...guessed, password: 'wrong' })
     expect(await logIn(connect(path), guessed)).not.toBe(0)
     expect(await logIn(connect(path), other)).toBe(0)
+    await eventually(() => isTold('unix'))
   })
 })
 

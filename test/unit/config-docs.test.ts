@@ -129,7 +129,7 @@ listeners:
 | \`anonymous\` | \`on\` or \`off\`; default \`mqtt.anonymous\`, which also holds for WebSocket |
 | \`maxConnections\` | per address, and at most \`limits.connections\` |
 
-Peers at a Unix socket have no address: limits per address do not hold for them, and failed logins make only their account wait.
+A Unix socket counts as one address, \`unix\` in the audit trail; failed logins there make only their account wait.
 
 ## Links to other MQTT brokers
 
