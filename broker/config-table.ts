@@ -337,6 +337,18 @@ export const settings: { readonly [P in SettingPath]: Setting<ValueOf<Config, P>
     default: 'off',
     doc: 'Publishes on plain topics per connection; twice as many at once after a rest. A connection over it is read no faster, nothing is lost. REST has `http.ratePerAccount`.',
   },
+  'limits.keepAliveSeconds': {
+    env: 'CLEARBOX_LIMIT_KEEP_ALIVE_SECONDS',
+    kind: kind.wholeOrOff(1, 65_535),
+    default: 'off',
+    doc: 'The longest keep alive of an MQTT 5 client, which CONNACK tells to whoever asks for more or for none. A 3.1.1 client cannot be told and keeps its own.',
+  },
+  'limits.sessionExpirySeconds': {
+    env: 'CLEARBOX_LIMIT_SESSION_EXPIRY_SECONDS',
+    kind: kind.wholeOrOff(1, 4_294_967_294),
+    default: 'off',
+    doc: 'How long an MQTT session outlives its connection at most, with its queue; CONNACK tells an MQTT 5 client that asks for more. Those of 3.1.1 otherwise never end.',
+  },
   'flapping.losses': {
     env: 'CLEARBOX_FLAPPING_LOSSES',
     kind: kind.wholeOrOff(2, 1_000_000),

@@ -79,6 +79,8 @@ export type Config = Readonly<{
     sessionsPerAccount: number | 'off'
     connectsPerSecond: number | 'off'
     publishesPerSecond: number | 'off'
+    keepAliveSeconds: number | 'off'
+    sessionExpirySeconds: number | 'off'
   }>
   /** Clients that come and go: so many lost connections in the window, and they stay outside. */
   flapping: Readonly<{ losses: number | 'off'; windowSeconds: number; banSeconds: number }>

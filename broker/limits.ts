@@ -44,6 +44,9 @@ export type Limits = Readonly<{
   connectsPerSecond: number
   /** On plain topics, per connection. */
   publishesPerSecond: number
+  /** Infinity: clients decide. Of MQTT 5 clients, and of all sessions. */
+  keepAliveSeconds: number
+  sessionExpirySeconds: number
   /** So many lost connections of a client within the window keep it out. */
   flappingLosses: number
   flappingWindowMs: number
@@ -83,6 +86,8 @@ export const defaultLimits: Limits = Object.freeze({
   sessionsPerAccount: 10_000,
   connectsPerSecond: 500,
   publishesPerSecond: Number.POSITIVE_INFINITY,
+  keepAliveSeconds: Number.POSITIVE_INFINITY,
+  sessionExpirySeconds: Number.POSITIVE_INFINITY,
   flappingLosses: Number.POSITIVE_INFINITY,
   flappingWindowMs: 60_000,
   flappingBanMs: 300_000,
@@ -91,7 +96,7 @@ export const defaultLimits: Limits = Object.freeze({
 /** What an operator may set, over what only a developer changes. */
 export function toLimits({ limits, flapping }: Pick<Config, 'limits' | 'flapping'>): Limits {
   const { packetBytes, connectionsPerAccount, connectionsPerAddress, sessionsPerAccount, ...rest } = limits
-  const { connectsPerSecond, publishesPerSecond, ...same } = rest
+  const { connectsPerSecond, publishesPerSecond, keepAliveSeconds, sessionExpirySeconds, ...same } = rest
   return Object.freeze({
     ...defaultLimits,
     ...same,
@@ -101,6 +106,8 @@ export function toLimits({ limits, flapping }: Pick<Config, 'limits' | 'flapping
     sessionsPerAccount: orInfinity(sessionsPerAccount),
     connectsPerSecond: orInfinity(connectsPerSecond),
     publishesPerSecond: orInfinity(publishesPerSecond),
+    keepAliveSeconds: orInfinity(keepAliveSeconds),
+    sessionExpirySeconds: orInfinity(sessionExpirySeconds),
     flappingLosses: orInfinity(flapping.losses),
     flappingWindowMs: flapping.windowSeconds * 1000,
     flappingBanMs: flapping.banSeconds * 1000,

@@ -3,7 +3,6 @@ import type { Refusal } from '../connection-gate.ts'
 import { BrokerError } from '../errors.ts'
 import type { Rights } from '../policy.ts'
 import type { Session } from '../session.ts'
-import { neverExpires } from '../sessions.ts'
 import type { Transport } from '../transport.ts'
 import type { Login, Principal } from '../types.ts'
 import { createUuid } from '../uuid.ts'
@@ -16,28 +15,30 @@ import {
 } from './authentication.ts'
 import { writeConnack } from './codec/connack.ts'
 import type { Connect } from './codec/connect.ts'
+import { grant } from './grant.ts'
 import type { Host } from './host.ts'
+import type { Hearing } from './reasons.ts'
 import { authoriseAgain } from './rights.ts'
 import { toStoredWill } from './will.ts'
 
-export type Accepted = Readonly<{
-  session: Session
-  principal: Principal
-  login: Login
-  rights: Rights
-  /** The permission epoch of the login: a change since then ends it. */
-  loginEpoch: number
-  /** Seconds; 0: none. */
-  keepAlive: number
-  /** The client's limits; 65,535 and infinity where it has none. */
-  receiveMaximum: number
-  maxPacketBytes: number
-  /** 0: it wants no aliases. */
-  topicAliasMaximum: number
-  /** Null: CONNECT named no authentication method. */
-  reauthentication: Reauthentication | null
-  connack: Buffer
-}>
+export type Accepted = Hearing &
+  Readonly<{
+    session: Session
+    principal: Principal
+    login: Login
+    rights: Rights
+    /** The permission epoch of the login: a change since then ends it. */
+    loginEpoch: number
+    /** Seconds; 0: none. */
+    keepAlive: number
+    /** The client's; 65,535 where it has none. */
+    receiveMaximum: number
+    /** 0: it wants no aliases. */
+    topicAliasMaximum: number
+    /** Null: CONNECT named no authentication method. */
+    reauthentication: Reauthentication | null
+    connack: Buffer
+  }>
 
 const reason = {
   clientIdInvalid: 0x85,
@@ -85,7 +86,7 @@ export async function acceptConnect(
   if (outside !== null) return outside
   const refused = will && host.wills.refusal(rights, will)
   if (refused) return refused
-  const expiryInterval = level === 5 ? (properties.sessionExpiryInterval ?? 0) : connect.cleanStart ? 0 : neverExpires
+  const { keepAlive, expiryInterval, told } = grant(host.limits, connect)
   const options = { clean: connect.cleanStart, expiryInterval, will: will && toStoredWill(will) }
   const opened = await host.sessions.open(principal, clientId, options, owner).catch(quotaOf)
   if (typeof opened === 'number') return opened
@@ -103,8 +104,9 @@ export async function acceptConnect(
     login,
     rights,
     loginEpoch,
-    keepAlive: connect.keepAlive,
+    keepAlive,
     receiveMaximum: properties.receiveMaximum ?? 0xffff,
+    problemInformation: level === 5 && properties.requestProblemInformation !== 0,
     maxPacketBytes: properties.maximumPacketSize ?? Number.POSITIVE_INFINITY,
     topicAliasMaximum: properties.topicAliasMaximum ?? 0,
     reauthentication: method === undefined ? null : createReauthentication(authDeps, method, principal),
@@ -116,6 +118,7 @@ export async function acceptConnect(
         maximumPacketSize: host.limits.maxPacketBytes,
         topicAliasMaximum: host.limits.topicAliases,
         sharedSubscriptionAvailable: 1,
+        ...told,
         ...(method !== undefined && { authenticationMethod: method }), // [MQTT-4.12.0-5]
         ...(authenticationData !== undefined && { authenticationData }),
         ...(connect.clientId === '' && { assignedClientIdentifier: clientId }), // [MQTT-3.2.2-16]

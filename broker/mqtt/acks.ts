@@ -6,15 +6,18 @@ const waiting = 0xffff
 /** What answers a publish of QoS 1 or 2. */
 export type Answer = typeof packetType.PUBACK | typeof packetType.PUBREC
 
-/** Written out in order: `reason` is MQTT 5's; `id` is the server id of a chat message, '' for plain topics. */
-export type WriteAnswer = (type: Answer, packetId: number, reason: number, id: string) => void
+/**
+ * Written out in order: `reason` is MQTT 5's; `text` is the server id of a chat message or the sentence of a refusal, '' for
+ * what plain topics took.
+ */
+export type WriteAnswer = (type: Answer, packetId: number, reason: number, text: string) => void
 
 /** A ring of at most `size` publishes that are not answered; `size` is a power of two. */
 export class Acks {
   private readonly packetIds: Uint16Array
   private readonly reasons: Uint16Array
   private readonly types: Uint8Array
-  private readonly ids: string[]
+  private readonly texts: string[]
   private readonly mask: number
   private first = 0
   private next = 0
@@ -26,7 +29,7 @@ export class Acks {
     this.packetIds = new Uint16Array(size)
     this.reasons = new Uint16Array(size)
     this.types = new Uint8Array(size)
-    this.ids = new Array<string>(size).fill('')
+    this.texts = new Array<string>(size).fill('')
   }
 
   get count(): number {
@@ -55,9 +58,9 @@ export class Acks {
   }
 
   /** Writes this acknowledgement and those behind it, as far as they are settled. */
-  settle(token: number, reason: number, id: string, write: WriteAnswer): void {
+  settle(token: number, reason: number, text: string, write: WriteAnswer): void {
     this.reasons[token & this.mask] = reason
-    this.ids[token & this.mask] = id
+    this.texts[token & this.mask] = text
     while (this.first < this.next) {
       const at = this.first & this.mask
       const settled = this.reasons[at] as number
@@ -65,7 +68,7 @@ export class Acks {
       this.first++
       const type = this.types[at] as Answer
       if (type === packetType.PUBREC) this.receiving--
-      write(type, this.packetIds[at] as number, settled, this.ids[at] as string)
+      write(type, this.packetIds[at] as number, settled, this.texts[at] as string)
     }
   }
 }

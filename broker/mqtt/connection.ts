@@ -12,9 +12,8 @@ import { type Accepted, acceptConnect } from './accept.ts'
 import { type AckType, packetIdNotFound, readAck } from './codec/ack.ts'
 import { ALIAS_BYTES } from './codec/aliased-publish.ts'
 import { authReason, readAuth, writeAuth } from './codec/auth.ts'
-import { writeConnack } from './codec/connack.ts'
 import { connectLevel, readConnect } from './codec/connect.ts'
-import { readDisconnect, writeDisconnect } from './codec/disconnect.ts'
+import { readDisconnect } from './codec/disconnect.ts'
 import { frame } from './codec/frame.ts'
 import { Malformed, protocolError, reason, UnsupportedVersion } from './codec/malformed.ts'
 import { type Level, packetType } from './codec/packet-type.ts'
@@ -28,6 +27,7 @@ import { Input } from './input.ts'
 import { OutgoingAliases } from './outgoing-aliases.ts'
 import { type DrainListener, largestAliased, Output } from './output.ts'
 import { type PublishOwner, PublishPath } from './publish.ts'
+import { refusingConnack, toldDisconnect } from './reasons.ts'
 import { Replay } from './replay.ts'
 import { SessionStreams } from './streams.ts'
 import { type Answered, subscribe, unsubscribe } from './subscriptions.ts'
@@ -146,9 +146,10 @@ export class Connection implements Transport, PublishOwner, DrainListener {
   }
 
   /** Ends the connection: MQTT 5 is told the reason. The Will is due. */
-  close(reason: number): void {
+  close(reasonCode: number, sentence?: string): void {
     if (this.closing) return
-    if (this.level === 5 && this.accepted !== null) this.output.bytes(writeDisconnect(reason))
+    if (this.level === 5 && this.accepted !== null)
+      this.output.bytes(toldDisconnect(this.maxPacketBytes, { reasonCode, sentence }))
     this.finish('lost')
   }
 
@@ -285,6 +286,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     try {
       const connect = readConnect(buffer, bodyStart, bodyEnd)
       this.busy = true
+      this.maxPacketBytes = connect.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY
       void this.connect(connect)
     } catch (fault) {
       this.refuseMalformedConnect(fault)
@@ -371,7 +373,6 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     const { session, principal, rights } = accepted
     this.accepted = accepted
     this.host.counters.mqttConnects++
-    this.maxPacketBytes = accepted.maxPacketBytes
     if (accepted.topicAliasMaximum > 0) this.aliases = new OutgoingAliases(accepted.topicAliasMaximum)
     this.input.maxPacketBytes = this.host.limits.maxPacketBytes
     this.socket.trust?.()
@@ -382,6 +383,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
       publisher: session,
       clientId: session.clientId,
       level: this.level,
+      hearing: accepted,
       output: this.output,
       owner: this,
     })
@@ -461,7 +463,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     const { sessionExpiryInterval } = properties
     if (session && sessionExpiryInterval !== undefined) {
       if (session.expiryInterval === 0 && sessionExpiryInterval > 0) throw protocolError('Session expiry was 0') // [MQTT-3.14.2-2]
-      session.expiryInterval = sessionExpiryInterval
+      session.expiryInterval = Math.min(sessionExpiryInterval, this.host.limits.sessionExpirySeconds)
     }
     this.finish(reasonCode === 0 ? 'good-bye' : 'lost') // [MQTT-3.14.4-3]: with 0 the Will is removed
   }
@@ -486,15 +488,15 @@ export class Connection implements Transport, PublishOwner, DrainListener {
 
   private refuseMalformedConnect(fault: unknown): void {
     if (fault instanceof UnsupportedVersion) this.level = fault.answer
-    const code = fault instanceof Malformed ? fault.reason : closeReason.unspecified
     // 3.1.1 has no answer to a malformed CONNECT but to close [MQTT-4.8.0-1].
-    if (this.level === 5 || fault instanceof UnsupportedVersion) this.refuseConnect(code)
-    else this.finish('lost')
+    if (this.level === 4 && !(fault instanceof UnsupportedVersion)) this.finish('lost')
+    else if (fault instanceof Malformed) this.refuseConnect(fault.reason, fault.message)
+    else this.refuseConnect(closeReason.unspecified)
   }
 
-  private refuseConnect(reasonCode: number): void {
+  private refuseConnect(reasonCode: number, sentence?: string): void {
     if (this.closing) return
-    this.output.bytes(writeConnack(this.level, { sessionPresent: false, reasonCode }))
+    this.output.bytes(refusingConnack(this.level, this.maxPacketBytes, { reasonCode, sentence }))
     this.finish('lost')
   }
 
@@ -503,7 +505,7 @@ export class Connection implements Transport, PublishOwner, DrainListener {
     if (this.closing) return
     if (fault instanceof Malformed) {
       if (fault.reason === reason.packetTooLarge) this.host.counters.limitPacketBytes++
-      this.close(fault.reason)
+      this.close(fault.reason, fault.message)
       return
     }
     this.host.logger.error({ err: fault }, 'an MQTT packet could not be handled')

@@ -8,7 +8,7 @@ import type { Recipient, Topic } from '../routes.ts'
 import { sameBytes, tooLong } from '../topic-table.ts'
 import type { Principal, Receipt, ReceiptSink } from '../types.ts'
 import { Acks, type Answer } from './acks.ts'
-import { encodeAck, packetIdNotFound } from './codec/ack.ts'
+import { packetIdNotFound } from './codec/ack.ts'
 import { frame } from './codec/frame.ts'
 import { Malformed, protocolError } from './codec/malformed.ts'
 import { type Level, packetType } from './codec/packet-type.ts'
@@ -18,6 +18,7 @@ import { readDoor } from './door.ts'
 import type { Host } from './host.ts'
 import { IncomingAliases } from './incoming-aliases.ts'
 import type { Output } from './output.ts'
+import { type Hearing, toldAck } from './reasons.ts'
 
 const { PUBACK, PUBREC, PUBCOMP } = packetType
 const receiveMaximumExceeded = 0x93
@@ -44,6 +45,7 @@ export type PublishPathDeps = Readonly<{
   publisher: Recipient & Readonly<{ received: ReceivedPackets }>
   clientId: string
   level: Level
+  hearing: Hearing
   output: Output
   owner: PublishOwner
 }>
@@ -360,16 +362,15 @@ export class PublishPath implements ReceiptSink {
         topic: topic?.name,
       })
     }
-    if (token >= 0) this.acks.settle(token, error.mqtt, '', this.writeAnswer)
+    if (token >= 0) this.acks.settle(token, error.mqtt, error.message, this.writeAnswer)
     this.deps.owner.onSettled()
   }
 
-  private readonly writeAnswer = (type: Answer, packetId: number, code: number, id: string): void => {
-    const { output, level } = this.deps
-    if (type === PUBREC && code >= 0x80) this.open?.delete(packetId)
-    if (level === 5 && id !== '')
-      output.bytes(encodeAck(level, type, packetId, code, { userProperties: [['cb-id', id]] }))
-    else output.ack(level, type, packetId, code)
+  private readonly writeAnswer = (type: Answer, packetId: number, reasonCode: number, text: string): void => {
+    const { output, level, hearing } = this.deps
+    if (type === PUBREC && reasonCode >= 0x80) this.open?.delete(packetId)
+    if (level === 4 || text === '') output.ack(level, type, packetId, reasonCode)
+    else output.bytes(toldAck(hearing, { type, packetId, reasonCode }, text))
   }
 
   /** [MQTT-4.3.3-11] */

@@ -8,6 +8,7 @@ import type { Level } from './codec/packet-type.ts'
 import { type Subscribe, type Subscription, writeSuback } from './codec/subscribe.ts'
 import { type Unsubscribe, writeUnsuback } from './codec/unsubscribe.ts'
 import type { Host } from './host.ts'
+import { fitting, refusedFilters } from './reasons.ts'
 import type { Replay } from './replay.ts'
 import { authoriseAgain } from './rights.ts'
 import { SessionStreams } from './streams.ts'
@@ -50,10 +51,9 @@ export async function subscribe(
   host.sessions.demand(session)
   for (const one of granted) open(host, accepted, one, head)
   if (rights.epoch !== epoch) await authoriseAgain(host, session, rights)
-  const answer = writeSuback(
-    level,
-    packet.packetId,
-    asked.map(({ kind, options }) => (kind.kind === 'refused' ? kind.reason : options.qos)),
+  const codes = asked.map(({ kind, options }) => (kind.kind === 'refused' ? kind.reason : options.qos))
+  const answer = fitting(accepted.maxPacketBytes, refusedFilters(accepted, codes), (properties) =>
+    writeSuback(level, packet.packetId, codes, properties),
   )
   const after = () => {
     replayRetained(host, granted, replay)

@@ -57,11 +57,20 @@ async function answerTo(carrier: Carrier, ...packets: readonly Buffer[]): Promis
 async function answerAfterLogin(carrier: Carrier, level: Level, ...packets: readonly Buffer[]): Promise<string> {
   const all = Buffer.from(await answerTo(carrier, login(level), ...packets), 'hex')
   expect(all.subarray(0, 4).toString('hex')).toMatch(level === 5 ? /^20..0000$/ : /^20020000$/)
-  return all.subarray(2 + (all[1] ?? 0)).toString('hex')
+  return bare(all.subarray(2 + (all[1] ?? 0)).toString('hex'))
 }
 
 const hex = (value: number) => value.toString(16).padStart(2, '0')
 const end = (reason: number) => `e001${hex(reason)}`
+
+/** A refusal without its Reason String, which on 5 it must have: the rest of it is as long as it says. */
+function bare(answer: string): string {
+  const [, fixed = '', reason = '', length = '', text = ''] =
+    /^(20..00|e0..)(..)..1f(....)((?:..)+)$/.exec(answer) ?? []
+  if (text === '' || Number.parseInt(length, 16) * 2 !== text.length) return answer
+  return fixed.startsWith('20') ? `200300${reason}00` : `e001${reason}`
+}
+
 const length256MiB = Buffer.of(0xff, 0xff, 0xff, 0x7f)
 const lengthOfFiveBytes = Buffer.of(0x80, 0x80, 0x80, 0x80, 0x01)
 
@@ -74,7 +83,7 @@ describe.each(carriers)('over %s', (carrier) => {
         const isNew = /'MQTT' 0[56]/.test(packet)
         const isOld = reason === 0x84 && /'MQTT'|'MQIsdp'/.test(packet)
         expected[name] = isNew ? `200300${hex(reason)}00` : isOld ? '20020001' : ''
-        got[name] = await answerTo(carrier, bytes(packet))
+        got[name] = bare(await answerTo(carrier, bytes(packet)))
       }
     })
     expect(got).toEqual(expected)

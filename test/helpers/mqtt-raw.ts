@@ -46,7 +46,7 @@ export type ServerPacket =
   | (Reply & Readonly<{ kind: 'unsuback'; reasons: readonly number[] }>)
   | Readonly<{ kind: 'pingresp' }>
   | Readonly<{ kind: 'auth'; reason: number; properties: Properties }>
-  | Readonly<{ kind: 'disconnect'; reason: number }>
+  | Readonly<{ kind: 'disconnect'; reason: number; properties: Properties }>
   | Readonly<{ kind: 'closed' }>
 
 type PacketOf<Kind extends ServerPacket['kind']> = Kind extends unknown ? Extract<ServerPacket, { kind: Kind }> : never
@@ -255,7 +255,7 @@ function decode(buffer: Buffer, level: Level): ServerPacket {
     case packetType.AUTH:
       return { kind: 'auth', reason: reader.u8(), properties: properties() }
     case packetType.DISCONNECT:
-      return { kind: 'disconnect', reason: reader.left > 0 ? reader.u8() : 0 }
+      return { kind: 'disconnect', reason: reader.left > 0 ? reader.u8() : 0, properties: properties() }
     default:
       throw new Error(`a server does not send type ${type}`)
   }
