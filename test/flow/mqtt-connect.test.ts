@@ -178,6 +178,14 @@ it('tells MQTT 5 what it can (§3.2.2.3)', async () => {
   expect(properties).not.toHaveProperty('assignedClientIdentifier')
 })
 
+it('says nothing of authentication methods and responses to who asks for none [MQTT-4.12.0-6], [MQTT-3.1.2-28]', async () => {
+  const client = new RawMqtt(broker.mqttPort)
+  const asked = { requestResponseInformation: 0 }
+  const { properties } = await client.connect({ ...as(await broker.account()), properties: asked })
+  for (const name of ['authenticationMethod', 'authenticationData', 'responseInformation'])
+    expect(properties).not.toHaveProperty(name)
+})
+
 it('refuses an authentication method that it does not know [MQTT-4.12.0-1]', async () => {
   const client = new RawMqtt(broker.mqttPort)
   const fields = { ...as(await broker.account()), properties: { authenticationMethod: 'X' } }
