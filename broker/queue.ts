@@ -170,8 +170,8 @@ function lastPositionOf(batch: readonly Item[]): number {
   )
 }
 
-function bytesOf({ payload, topic }: Publication): number {
-  return payload.length + topic.name.length
+function bytesOf({ payload, properties, topic }: Publication): number {
+  return payload.length + properties.length + topic.name.length
 }
 
 function toQueueing(kept: Publication, position: number, targets: readonly Target[]): Queueing {

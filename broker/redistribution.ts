@@ -83,8 +83,9 @@ export function createRedistribution({ queues, queue, router, logger }: Redistri
 
   async function run(session: Session, cursor: QueueCursor, pass: Pass): Promise<void> {
     // What lingers, or is in a batch, is in the store then.
-    await new Promise<void>((resolve, reject) => queue.settled(toWaiter(resolve, reject)))
+    // What comes after this line may not be.
     const { tail } = cursor
+    await new Promise<void>((resolve, reject) => queue.settled(toWaiter(resolve, reject)))
     let isWhole = true
     for (const filter of pass.filters) cursor.shared.delete(filter)
     try {
@@ -133,11 +134,16 @@ export function createRedistribution({ queues, queue, router, logger }: Redistri
       if (filters.length > 0) start(session, cursor, { filters, onlineOnly: true, ends: false })
     },
     left(session, filter) {
-      if (session.queue?.shared.has(filter) && router.group(filter))
+      const group = router.group(filter)
+      if (group === undefined) return
+      for (const publication of group.takeWaiting()) giveToGroup(queue, group, publication, null)
+      if (session.queue?.shared.has(filter))
         start(session, session.queue, { filters: [filter], onlineOnly: false, ends: false })
     },
     async ended(session) {
       const { queue: cursor } = session
+      // A pass that goes on has taken its filters out.
+      while (busy.has(session)) await pause(turnMs, undefined, { ref: false })
       if (cursor !== null && cursor.shared.size > 0)
         await runAlone(session, cursor, { filters: [...cursor.shared], onlineOnly: false, ends: true })
     },

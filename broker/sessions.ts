@@ -94,6 +94,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const opening = new Map<string, Promise<unknown>>()
   const trimming = new Set<Session>()
   const ending = new Set<Promise<void>>()
+  /** Of the last session of a key that ends: the next one takes its place in the store. */
+  const endingOf = new Map<string, Promise<void>>()
 
   function register(session: Session): void {
     byKey.set(sessionKey(session.account, session.clientId), session)
@@ -118,8 +120,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const inFlight = session.sharedInFlight()
     forget(session)
     if (!session.persistent && groups.length > 0) redistribution.endedClean(inFlight, groups)
-    const done = endForgotten(session).finally(() => ending.delete(done))
+    const key = sessionKey(session.account, session.clientId)
+    const done = endForgotten(session).finally(() => {
+      ending.delete(done)
+      if (endingOf.get(key) === done) endingOf.delete(key)
+    })
     ending.add(done)
+    endingOf.set(key, done)
     return done
   }
 
@@ -184,6 +191,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const kept = byKey.get(key)
     if (!kept || options.clean || hasExpired(kept)) {
       if (kept) await end(kept)
+      else await endingOf.get(key)
       return { session: await create(principal, clientId, options, owner), present: false }
     }
     // The next one takes its place in the store.

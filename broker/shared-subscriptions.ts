@@ -27,7 +27,7 @@ const rank = { hasRoom: 0, queues: 1, online: 2, away: 3, none: 4 } as const
 type Rank = (typeof rank)[keyof typeof rank]
 
 const noGroups: readonly SharedGroup[] = []
-const bytesOf = ({ start, end }: Publication) => end - start
+const bytesOf = ({ start, end, properties, topic }: Publication) => end - start + properties.length + topic.name.length
 
 /** The members of one `$share/{name}/{filter}`, and what waits for the first of them that has room. */
 class Group implements SharedGroup {

@@ -19,12 +19,19 @@ export async function listenAtPath(server: Server, { path, mode, backlog }: Opti
       if (await isServed(path)) throw refuse('another program listens there already')
       await unlink(path)
     }
-    server.listen({ path, backlog })
+    listenFor(server, { path, mode, backlog })
     await once(server, 'listening')
     await chmod(path, mode)
   } catch (fault) {
     throw codeOf(fault) === 'undefined' ? fault : refuse(codeOf(fault), fault)
   }
+}
+
+/** Nobody else can connect in the moment before `chmod`. */
+function listenFor(server: Server, { path, mode, backlog }: Options): void {
+  const before = process.umask(0o777 & ~mode)
+  server.listen({ path, backlog })
+  process.umask(before)
 }
 
 /** @throws what `connect` says when it is not known */

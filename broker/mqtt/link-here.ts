@@ -31,10 +31,15 @@ export async function openHere(deps: Deps, limits: Readonly<Record<string, numbe
   const { name } = principal
   const properties = { sessionExpiryInterval: neverExpires, ...limits }
   wire.write({ cmd: 'connect', clientId, clean: false, keepalive: 0, protocolVersion: 5, username: name, properties })
-  const { reasonCode = 0 } = await wire.next('connack')
-  if (reasonCode !== 0) throw new Error(`The session here was refused with 0x${reasonCode.toString(16)}`)
-  await subscribeHere(wire, deps)
-  return wire
+  try {
+    const { reasonCode = 0 } = await wire.next('connack')
+    if (reasonCode !== 0) throw new Error(`The session here was refused with 0x${reasonCode.toString(16)}`)
+    await subscribeHere(wire, deps)
+    return wire
+  } catch (fault) {
+    wire.stream.destroy()
+    throw fault
+  }
 }
 
 /** The other side has forgotten its half of these handshakes: the ids are free for new messages. */

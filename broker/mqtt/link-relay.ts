@@ -17,12 +17,17 @@ type Deps = Readonly<{
   topics: LinkTopics
   brokerId: string
   remoteVersion: 4 | 5
+  /** Longest topic name here, and so of what the link carries. */
+  topicBytes: number
   counters: Pick<Counters, 'linkReceived' | 'linkSent' | 'linkRefused'>
 }>
 
 export type LinkRelay = Readonly<{ fromLocal(packet: Packet): void; fromRemote(packet: Packet): void }>
 
-export function createLinkRelay({ local, remote, topics, brokerId, remoteVersion, counters }: Deps): LinkRelay {
+export function createLinkRelay(deps: Deps): LinkRelay {
+  const { local, remote, topics, brokerId, remoteVersion, topicBytes, counters } = deps
+  const isTooLong = (topic: string) => Buffer.byteLength(topic) > topicBytes
+
   function pass(to: LinkWire, from: LinkWire, packet: Packet): void {
     if (to.write(packet) || from.stream.isPaused()) return
     from.stream.pause()
@@ -38,7 +43,7 @@ export function createLinkRelay({ local, remote, topics, brokerId, remoteVersion
 
   function publishHere(packet: IPublishPacket): void {
     const topic = topics.toLocal(packet.topic)
-    if (topic === null || via(packet).includes(brokerId)) {
+    if (topic === null || isTooLong(topic) || via(packet).includes(brokerId)) {
       refuse(remote, packet)
       return
     }
@@ -50,7 +55,7 @@ export function createLinkRelay({ local, remote, topics, brokerId, remoteVersion
     const topic = topics.toRemote(packet.topic)
     const seenBy = via(packet)
     // In its last place it came in by another link; before that it was here, and others had it since.
-    if (topic === null || (seenBy.includes(brokerId) && seenBy.at(-1) !== brokerId)) {
+    if (topic === null || isTooLong(topic) || (seenBy.includes(brokerId) && seenBy.at(-1) !== brokerId)) {
       refuse(local, packet)
       return
     }

@@ -43,9 +43,25 @@ export function openLinkWire(stream: Duplex, { version, maxPacketBytes }: Option
   stream.on('error', () => stream.destroy())
   stream.on('data', (chunk: Buffer) => {
     unread += chunk.length
-    reader.parse(chunk)
+    try {
+      reader.parse(chunk)
+    } catch (fault) {
+      stream.destroy(asError(fault))
+    }
     if (unread > maxPacketBytes) stream.destroy(new Error('A packet is larger than limits.packetBytes'))
   })
+
+  /** Null: the packet cannot be written, and the stream ends for it. What was read without fault may be such a one. */
+  function encode(packet: Packet): Buffer | null {
+    try {
+      const bytes = generate(packet, settings)
+      if (wholeLength(bytes) === bytes.length) return bytes
+      throw new Error(`A ${packet.cmd} is too long to be written`)
+    } catch (fault) {
+      stream.destroy(asError(fault))
+      return null
+    }
+  }
 
   async function next<Cmd extends Packet['cmd']>(cmd: Cmd): Promise<PacketOf<Cmd>> {
     const packet = await new Promise<Packet>((resolve, reject) => {
@@ -69,14 +85,34 @@ export function openLinkWire(stream: Duplex, { version, maxPacketBytes }: Option
 
   return {
     stream,
-    write: (packet) => (stream.writable ? stream.write(generate(packet, settings)) : true),
+    write(packet) {
+      const bytes = stream.writable ? encode(packet) : null
+      return bytes === null || stream.write(bytes)
+    },
     next,
     receive(taker) {
       take = taker
       for (const packet of kept.splice(0)) taker(packet)
     },
     close() {
-      if (stream.writable) stream.end(generate({ cmd: 'disconnect', reasonCode: 0 } as Packet, settings))
+      const bytes = stream.writable ? encode({ cmd: 'disconnect', reasonCode: 0 } as Packet) : null
+      if (bytes !== null) stream.end(bytes)
     },
   }
+}
+
+/** What the fixed header says. The codec leaves out what does not fit a length, and does not tell. */
+function wholeLength(packet: Buffer): number {
+  let length = 0
+  let at = 1
+  for (let shift = 0; shift < 28; shift += 7) {
+    const byte = packet[at++] ?? 0
+    length += (byte & 0x7f) << shift
+    if (byte < 0x80) break
+  }
+  return at + length
+}
+
+function asError(fault: unknown): Error {
+  return fault instanceof Error ? fault : new Error(String(fault))
 }

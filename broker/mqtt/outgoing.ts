@@ -106,14 +106,16 @@ function createLink(link: LinkConfig, { host, brokerId, principalOf }: Deps): Li
     // A clean session of 3.1.1 does not stay: that connection only removes the old one.
     if (isNew && remoteVersion === 4) (await connectThere(true, stopping)).wire.close()
     const there = await connectThere(isNew && remoteVersion === 5, stopping)
+    let local: LinkWire | null = null
     try {
-      const local = await openHere(here, limitsOf(there.connack))
+      local = await openHere(here, limitsOf(there.connack))
       const session = sessionHere(here)
       if (!there.connack.sessionPresent && session !== null) await forgetReceived(local, session)
       isNew = false
       return { there, local }
     } catch (fault) {
       there.wire.close()
+      local?.stream.destroy()
       throw fault
     }
   }
@@ -128,7 +130,15 @@ function createLink(link: LinkConfig, { host, brokerId, principalOf }: Deps): Li
       )
       const remote = there.wire
       const { counters } = host
-      const relay = createLinkRelay({ local, remote, topics, brokerId, remoteVersion, counters })
+      const relay = createLinkRelay({
+        local,
+        remote,
+        topics,
+        brokerId,
+        remoteVersion,
+        topicBytes: host.limits.topicBytes,
+        counters,
+      })
       const ended = endOf([local, remote], stopping)
       const stopPings = keepAlive(there)
       carry(relay, { local, remote }, () => tellRefused(host.logger, link))

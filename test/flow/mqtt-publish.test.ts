@@ -168,7 +168,7 @@ describe.each([4, 5] as const)('MQTT at level %i', (level) => {
   it('answers each filter of a SUBSCRIBE in its place [MQTT-3.9.3-1]', async () => {
     const client = await login({ level })
     const codes = await client.subscribe([{ filter: newTopic(), qos: 0 }, 'a/#/b', newTopic(), 'a+', '$share/x/y', ''])
-    expect(codes).toEqual(level === 5 ? [0, 0x8f, 1, 0x8f, 0x9e, 0x8f] : [0, 0x80, 1, 0x80, 0x80, 0x80])
+    expect(codes).toEqual(level === 5 ? [0, 0x8f, 1, 0x8f, 1, 0x8f] : [0, 0x80, 1, 0x80, 1, 0x80])
   })
 })
 
