@@ -54,6 +54,11 @@ export function createBus(
       if (!isQueued && waiter !== null) sink.settle(token, durable)
       return
     }
+    // What is refused is given to nobody.
+    if (publication.retain && !retained.set(toRetained(publication))) {
+      refuseRetained(sink, token)
+      return
+    }
     const together = new Together(publication.qos > 0 ? { sink, token } : null)
     giveToGroups(queue, route.shared, publication, together)
     publishTo(route, publication, together, 0)
@@ -62,8 +67,7 @@ export function createBus(
   function publishDurably(route: Route, publication: Publication, sink: ReceiptSink, token: number): void {
     const keep = publication.retain ? toRetained(publication) : null
     if (keep !== null && !retained.set(keep)) {
-      counters.limitRetained++
-      if (token >= 0) sink.settle(token, new BrokerError('quota', 'The store of retained messages is full.'))
+      refuseRetained(sink, token)
       return
     }
     const waiter: Waiter = publication.qos > 0 ? { sink, token } : null
@@ -73,6 +77,11 @@ export function createBus(
     if (queued.length > 0) queue.enqueue(publication, position, queued, keep, waiter)
     else if (keep !== null || publication.received !== null) queue.keep(keep, publication.received, waiter)
     else sink.settle(token, durable)
+  }
+
+  function refuseRetained(sink: ReceiptSink, token: number): void {
+    counters.limitRetained++
+    if (token >= 0) sink.settle(token, new BrokerError('quota', 'The store of retained messages is full.'))
   }
 
   function announce(publication: Publication): void {

@@ -182,6 +182,21 @@ it('waits in the queues of members that are away, and goes to the first that com
   await other.ping()
 })
 
+it('what waits for the only clean member that is online goes to the queue of another when that one unsubscribes', async () => {
+  const topic = newName()
+  const filter = `$share/g/${topic}`
+  const away = await member({ keeps: true, clientId: `${topic}-away` })
+  await away.subscribe([{ filter, qos: 1 }])
+  await away.leave()
+  const full = await member({ receiveMaximum: 1 })
+  await full.subscribe([{ filter, qos: 1 }])
+  await publishAll(topic, numbers(4))
+  expect(payloads(await full.publishes(1))).toEqual(['0'])
+  await full.unsubscribe([filter])
+  const back = await member({ keeps: true, clientId: `${topic}-away` })
+  expect(payloads(await back.publishes(3))).toEqual(['1', '2', '3'])
+})
+
 it('goes on after UNSUBSCRIBE, and after a clean start, with those that are left', async () => {
   const topic = newName()
   const [a, b] = [newName(), newName()]
