@@ -28,10 +28,11 @@ export function createLinkRelay(deps: Deps): LinkRelay {
   const { local, remote, topics, brokerId, remoteVersion, topicBytes, counters } = deps
   const isTooLong = (topic: string) => Buffer.byteLength(topic) > topicBytes
 
-  function pass(to: LinkWire, from: LinkWire, packet: Packet): void {
-    if (to.write(packet) || from.stream.isPaused()) return
-    from.stream.pause()
-    to.stream.once('drain', () => from.stream.resume())
+  // Nothing stops being read: two sides that wait for each other would wait for ever. What is not acknowledged is bounded by
+  // Receive Maximum; QoS 0 is dropped for a side that is behind.
+  function pass(to: LinkWire, packet: Packet): void {
+    if (packet.cmd === 'publish' && packet.qos === 0 && to.stream.writableNeedDrain) counters.linkRefused++
+    else to.write(packet)
   }
 
   function refuse(from: LinkWire, { qos, messageId }: IPublishPacket): void {
@@ -48,7 +49,7 @@ export function createLinkRelay(deps: Deps): LinkRelay {
       return
     }
     counters.linkReceived++
-    pass(local, remote, { ...packet, topic, properties: marked(packet, brokerId) })
+    pass(local, { ...packet, topic, properties: marked(packet, brokerId) })
   }
 
   function publishThere(packet: IPublishPacket): void {
@@ -60,18 +61,18 @@ export function createLinkRelay(deps: Deps): LinkRelay {
       return
     }
     counters.linkSent++
-    if (remoteVersion === 4) pass(remote, local, { ...withoutProperties(packet), topic })
-    else pass(remote, local, { ...packet, topic, properties: marked(packet, brokerId) })
+    if (remoteVersion === 4) pass(remote, { ...withoutProperties(packet), topic })
+    else pass(remote, { ...packet, topic, properties: marked(packet, brokerId) })
   }
 
   return {
     fromLocal(packet) {
       if (packet.cmd === 'publish') publishThere(packet)
-      else if (isStep(packet)) pass(remote, local, packet)
+      else if (isStep(packet)) pass(remote, packet)
     },
     fromRemote(packet) {
       if (packet.cmd === 'publish') publishHere(packet)
-      else if (isStep(packet)) pass(local, remote, packet)
+      else if (isStep(packet)) pass(local, packet)
     },
   }
 }
